@@ -1,1 +1,64 @@
-"""Fugato: who composed it, which genre it is, and new music in a composer's style."""
+"""Fugato: who composed it, which genre it is, and new music in a composer's style.
+
+The public names are loaded on first use (PEP 562), so that ``import fugato`` costs next to nothing::
+
+    import fugato
+    answer = fugato.identify("nocturne.mid")
+    answer.name, answer.probability, answer.known
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .answer import Answer
+    from .composer import identify
+    from .corpus import audit, load_corpus
+    from .errors import FugatoError
+    from .models import load_model
+    from .read import read
+    from .score import Score
+    from .train import train
+    from .write import plot
+
+__version__: Final = "0.1.0"
+
+# Public name -> the module that defines it. Adding a public name means adding one line here and one above.
+_WHERE: Final[dict[str, str]] = {
+    "read": "fugato.read",
+    "identify": "fugato.composer",
+    "plot": "fugato.write",
+    "load_model": "fugato.models",
+    "load_corpus": "fugato.corpus",
+    "audit": "fugato.corpus",
+    "train": "fugato.train",
+    "Score": "fugato.score",
+    "Answer": "fugato.answer",
+    "FugatoError": "fugato.errors",
+}
+
+__all__ = [  # noqa: F822 -- the names below are loaded by __getattr__
+    "__version__",
+    "read",
+    "identify",
+    "plot",
+    "load_model",
+    "load_corpus",
+    "audit",
+    "train",
+    "Score",
+    "Answer",
+    "FugatoError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'fugato' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

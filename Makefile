@@ -1,0 +1,55 @@
+# `make demo` and `make test` work from a bare clone: they make a virtual environment here, install into it, and run.
+# What is installed is kept until pyproject.toml or constraints.txt change.
+
+TEST_EXTRAS ?= dev
+WORKERS ?= 2
+PY := .venv/bin/python
+BASE := .venv-base/bin/python
+
+.PHONY: demo test test-full test-base test-long lint docs clean
+
+demo: .venv/.stamp-base
+	.venv/bin/fugato demo
+
+test: test-full test-base
+
+lint: .venv/.stamp-test
+	$(PY) -m ruff check src tests
+	$(PY) -m ruff format --check src tests
+	$(PY) -m mypy
+
+test-full: lint
+	$(PY) -m pytest -n $(WORKERS)
+
+# The built wheel with nothing but the base dependencies and pytest: what a user gets from `pip install fugato`.
+test-base: .venv/.stamp-test .venv-base/.stamp-base
+	rm -rf build/wheel
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BASE) -m pip install --quiet --no-deps --force-reinstall build/wheel/fugato-*.whl
+	FUGATO_BASE_ONLY=1 $(BASE) -m pytest tests/base
+
+test-long: .venv/.stamp-test
+	FUGATO_LONG=1 $(PY) -m pytest -n $(WORKERS)
+
+docs: .venv/.stamp-docs
+	$(PY) -m mkdocs build --quiet --strict
+
+clean:
+	rm -rf .venv .venv-base build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.stamp-base: pyproject.toml constraints.txt tools/venv.sh
+	tools/venv.sh .venv --editable .
+	@touch $@
+
+.venv/.stamp-test: pyproject.toml constraints.txt tools/venv.sh
+	tools/venv.sh .venv --editable '.[$(TEST_EXTRAS)]'
+	@touch $@ .venv/.stamp-base
+
+.venv/.stamp-docs: pyproject.toml constraints.txt tools/venv.sh
+	tools/venv.sh .venv --editable '.[docs]'
+	@touch $@ .venv/.stamp-base
+
+.venv-base/.stamp-base: pyproject.toml constraints.txt tools/venv.sh
+	tools/venv.sh .venv-base . pytest
+	@touch $@

@@ -9,7 +9,9 @@ The public names are loaded on first use (PEP 562), so that ``import fugato`` co
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ _WHERE: Final[dict[str, str]] = {
     "FugatoError": "fugato.errors",
 }
 
-__all__ = [  # noqa: F822 -- the names below are loaded by __getattr__
+__all__ = [
     "__version__",
     "read",
     "identify",
@@ -57,8 +59,20 @@ __all__ = [  # noqa: F822 -- the names below are loaded by __getattr__
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'fugato' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    value = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_WHERE})
+
+
+class _House(ModuleType):
+    """Keeps ``fugato.read`` the function, although importing the room ``fugato.read`` would put the module in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _House

@@ -1,0 +1,59 @@
+"""Score and Answer out of the house again: pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..answer import Answer
+    from ..score import Score
+
+__all__ = ["plot"]
+
+
+def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:
+    """Draw an answer (the ranking beside the piano roll) or a piece (its piano roll) as PNG or SVG.
+
+    Parameters
+    ----------
+    thing : Answer or Score
+    out : path
+        Ends in .png or .svg; a picture that is there is replaced.
+    score : Score, optional
+        The piece that an answer is about. Without it, the file that the answer names is read again if it is there.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where the picture cannot be written, ``bad-option`` where `thing` cannot be drawn.
+
+    Examples
+    --------
+    >>> import fugato
+    >>> answer = fugato.identify("nocturne.mid", explain=True)  # doctest: +SKIP
+    >>> fugato.plot(answer, "nocturne.png")  # doctest: +SKIP
+    """
+    from ..answer import Answer
+    from ..errors import FugatoError
+    from ..score import Score
+    from .picture import plot_answer, plot_score
+
+    if isinstance(thing, Score):
+        return plot_score(thing, out)
+    if not isinstance(thing, Answer):
+        raise FugatoError("bad-option", f"An Answer or a Score can be drawn, not {type(thing).__name__}.")
+    if score is None and thing.input and Path(thing.input).is_file():
+        from ..read import read
+
+        try:
+            score = read(thing.input)
+        except FugatoError:
+            score = None  # the ranking alone can still be drawn
+    return plot_answer(thing, score, out)

@@ -1,34 +1,58 @@
-"""Files -> Score: MIDI, MusicXML, kern and ABC, with limits and a sandbox."""
+"""Files -> Score: MIDI, MusicXML, kern and ABC, with limits and a sandbox.
+
+`read` takes one file, `read_all` a book of tunes, `read_many` a folder. The format is chosen by the bytes first and the suffix
+second. What is damaged but can be understood is read, and `Score.warnings` says what was mended; the rest is refused with a
+`FugatoError`. Small MIDI files are read in this process by plain NumPy; everything else is parsed in a worker process with limits on
+time and memory. Repeats are not expanded; ties are joined; pitches sound as written for the listener (transposing instruments are
+transposed); grace notes are short notes before the beat.
+"""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import BinaryIO
-
 from fugato.errors import FugatoError
+from fugato.read.files import Source, bytes_of, find_files, name_of, suffixes
 from fugato.read.limits import DEFAULT_LIMITS, Limits
-from fugato.read.parse import parse_all
+from fugato.read.many import Item, is_harmless, read_many
+from fugato.read.parse import parse_found
+from fugato.read.reader import Reader, shared
+from fugato.read.sniff import SUFFIXES, sniff
 from fugato.score import Score
 
-__all__ = ["Limits", "read"]
-
-Source = str | os.PathLike[str] | bytes | BinaryIO
+__all__ = ["SUFFIXES", "Item", "Limits", "Reader", "Source", "find_files", "read", "read_all", "read_many", "suffixes"]
 
 
 def read(source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LIMITS, sandbox: bool = True) -> Score:
-    """The piece in a file."""
-    if isinstance(source, (bytes, bytearray)):
-        data = bytes(source)
-    elif isinstance(source, (str, os.PathLike)):
-        name = name or os.fspath(source)
-        try:
-            data = Path(source).read_bytes()
-        except OSError as e:
-            raise FugatoError("bad-data", f"It cannot be opened: {e.strerror}.", name) from e
-    else:
-        data = source.read()
+    """The piece in a file; of a book of tunes the first, with a warning.
+
+    Parameters
+    ----------
+    source : path, bytes or binary file object
+    name : str, optional
+        What to call it in messages; its suffix helps where the bytes leave the format open. Default: the path.
+    limits : Limits
+        How much of it is looked at before it is refused.
+    sandbox : bool
+        False parses everything in this process: for files that one trusts, and for debugging.
+
+    Raises
+    ------
+    FugatoError
+        ``not-music``, ``empty``, ``too-large``, ``corrupt``, ``unsupported``, ``timeout``, or ``bad-data`` for a path that
+        cannot be opened; `input` is the path or name.
+    """
+    return read_all(source, name=name, limits=limits, sandbox=sandbox)[0]
+
+
+def read_all(
+    source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LIMITS, sandbox: bool = True
+) -> list[Score]:
+    """Every piece in a file: all tunes of an ABC book, else one. Parameters and errors as in `read`."""
+    name = name or name_of(source)
     try:
-        return parse_all(data, name, limits)[0]
+        data = bytes_of(source, name, limits)
+        found = sniff(data, name)
+        if is_harmless(found) or not sandbox:
+            return parse_found(found, limits)
+        return shared().read_all(data, name=name or "", limits=limits)
     except FugatoError as e:
         raise FugatoError(e.kind, e.message, name) from e

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
 from fugato.read.limits import DEFAULT_LIMITS, Limits
+from fugato.read.meters import tidy_meters
 from fugato.read.smf import Events, Ints, read_events
 from fugato.score import DEFAULT_QPM, Key, Meter, Part, Score, Tempo
 
 SHORTEST: Final = 0.125  # quarter notes given to a note that has no length: a thirty-second
 HANGING: Final = 4.0  # quarter notes at most for a note that never ends
 DRUM_CHANNEL: Final = 9  # channel 10 of General MIDI
-SNAP: Final = 1 / 16  # quarter notes by which a meter may miss its bar line
 FRAMES: Final = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}  # SMPTE frames per second
 TEXT, NAME, INSTRUMENT, TEMPO, METER, KEY = 0x01, 0x03, 0x04, 0x51, 0x58, 0x59  # meta events
 
@@ -189,22 +189,6 @@ def _meters(events: Events, onset: NDArray[Any], last: float, notes: list[str]) 
         elif onset[i] <= last:
             found.append(Meter(float(onset[i]), payload[0], 2 ** payload[1]))
     return tidy_meters(found)
-
-
-def tidy_meters(found: list[Meter]) -> list[Meter]:
-    """Meters in order, without repetitions, on the bar lines of the one before where they miss them by less than `SNAP`."""
-    kept: list[Meter] = []
-    for meter in sorted(found, key=lambda m: m.onset):
-        previous = kept[-1] if kept else Meter(0.0, 4, 4)
-        if meter[1:] == previous[1:] and (kept or meter.onset > 0):
-            continue
-        bar = previous.bar_length
-        line = previous.onset + bar * round((meter.onset - previous.onset) / bar)
-        onset = line if abs(line - meter.onset) < SNAP else meter.onset
-        if kept and onset == kept[-1].onset:
-            kept.pop()
-        kept.append(meter._replace(onset=onset))
-    return kept
 
 
 def _keys(events: Events, onset: NDArray[Any], last: float, notes: list[str]) -> list[Key]:

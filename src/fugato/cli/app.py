@@ -1,0 +1,67 @@
+"""The ``fugato`` command: its commands in the order of its help, each with one working example."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .audit import audit
+from .demo import demo
+from .edge import at_the_edge, set_debug
+from .identify import identify
+from .models import models
+from .train import train
+
+COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
+    (identify, "fugato identify nocturne.mid --explain --plot nocturne.png"),
+    (audit, "fugato audit my-folder/ --out report/"),
+    (train, "fugato train composer my-folder/ --recipe ngram-linear --out my-model/"),
+    (models, "fugato models composer"),
+    (demo, "fugato demo"),
+]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: fugato identify nocturne.mid",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"fugato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def front_door(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something goes wrong.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Name the composer of a piece of music from its notes; audit a collection; train a model of your own."""
+    set_debug(debug)
+
+
+for _command, _example in COMMANDS:
+    app.command(epilog=f"Example: {_example}")(at_the_edge(_command))
+
+
+def run() -> None:
+    """Parse the command line, run the command and exit; ``--debug`` may stand anywhere."""
+    arguments = sys.argv[1:]
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--debug" in before:
+        arguments.remove("--debug")
+        arguments.insert(0, "--debug")
+    try:
+        app(arguments, prog_name="fugato")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,100 @@
+"""``fugato demo``: the main job on pieces that come with music21, so that nothing has to be at hand.
+
+The files lie in music21's own corpus (see its ``corpus/license.txt``: public domain, or free for the use made here); they are
+found without importing music21, which would take longer than the demonstration.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ..errors import FugatoError
+from . import show
+from .edge import FAILED, message, printable
+from .output import is_table, print_json
+
+# Path in music21's corpus without its suffix, and who wrote it. None of these works was in the training of the shipped model;
+# Monteverdi is there because it does not know him.
+PIECES: Final[tuple[tuple[str, str], ...]] = (
+    ("bach/bwv66.6", "Bach"),
+    ("handel/rinaldo/Lascia_chio_pianga", "Handel"),
+    ("haydn/opus74no1/movement3", "Haydn"),
+    ("mozart/k156/movement1", "Mozart"),
+    ("beethoven/opus18no1/movement3", "Beethoven"),
+    ("schubert/Lindenbaum", "Schubert"),
+    ("chopin/mazurka06-2", "Chopin"),
+    ("schumann_robert/dichterliebe_no2", "Schumann"),
+    ("joplin/maple_leaf_rag", "Joplin"),
+    ("monteverdi/madrigal.3.1", "Monteverdi"),
+)
+PICTURED: Final = "chopin/mazurka06-2"
+SUFFIXES: Final = (".mxl", ".krn", ".xml", ".musicxml")
+
+
+def demo(
+    plot: Annotated[
+        Path, typer.Option("--plot", metavar="OUT.png", help="Where the picture goes (.png or .svg).")
+    ] = Path("fugato-demo.png"),
+    model: Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A model's name or folder.")] = "composer",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout, also on a terminal.")] = False,
+) -> None:
+    """Name the composers of a few pieces that come with music21, and draw one of them."""
+    from ..composer import identify, identify_many
+    from ..write import plot as draw
+
+    started = time.perf_counter()
+    pieces = list(corpus_files())
+    truth = {str(path): (name, composer) for path, name, composer in pieces}
+    rows, right, failed = [], 0, 0
+    for answer in identify_many(list(truth), model=model):
+        name, composer = truth[str(answer["input"])]
+        failed += "error" in answer
+        right += answer.get("name") == composer
+        if is_table(as_json):
+            rows.append(
+                [name, composer, show.verdict(answer), show.percent(answer.get("probability", 0.0)), _next(answer)]
+            )
+        else:
+            print_json({**answer, "by": composer})
+    if rows:
+        show.table(["piece", "by", "Fugato says", "sure ", "then"], rows)
+    pictured = next((path for path, name, _ in pieces if name == PICTURED), pieces[0][0])
+    draw(identify(pictured, model=model, explain=True), plot)
+    message(
+        f"{right} of {len(pieces)} by their composers, in {time.perf_counter() - started:.1f} s; the picture is in {plot}"
+    )
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def corpus_files() -> Iterator[tuple[Path, str, str]]:
+    """File, name and composer of each of `PIECES` that this version of music21 holds.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where music21 or its corpus is not installed.
+    """
+    spec = importlib.util.find_spec("music21")
+    places = [Path(place) / "corpus" for place in (spec.submodule_search_locations or [])] if spec else []
+    found = False
+    for name, composer in PIECES:
+        files = (place / (name + suffix) for place in places for suffix in SUFFIXES)
+        path = next((file for file in files if file.is_file()), None)
+        if path is not None:
+            found = True
+            yield path, name, composer
+    if not found:
+        raise FugatoError("bad-data", "The demonstration needs the pieces that come with music21; install it whole.")
+
+
+def _next(answer: dict[str, object]) -> str:
+    ranking = answer.get("ranking")
+    guesses = ranking[1:3] if isinstance(ranking, list) else []
+    return printable(", ".join(f"{g['name']} {show.percent(g['probability'])}" for g in guesses))

@@ -1,0 +1,139 @@
+"""Where answers go: JSON Lines on stdout or in a file, exactly one line for each input."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from ..errors import FugatoError
+
+
+def json_line(value: Any) -> bytes:
+    """`value` as one line of JSON in UTF-8; names that are no Unicode text are written in ASCII escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value).encode() + b"\n"
+
+
+def print_json(value: Any) -> None:
+    """One JSON line on stdout, at once, so that a program downstream can go on."""
+    line = json_line(value)
+    stdout = sys.stdout
+    if hasattr(stdout, "buffer"):
+        stdout.flush()
+        stdout.buffer.write(line)
+        stdout.buffer.flush()
+    else:
+        stdout.write(line.decode())
+        stdout.flush()
+
+
+def is_table(as_json: bool) -> bool:
+    """Whether answers are shown as a table: on a terminal, unless JSON was asked for."""
+    return not as_json and sys.stdout.isatty()
+
+
+class JsonLines:
+    """A file of answers, one line for each input, that an interruption cannot spoil.
+
+    Each line is appended and flushed whole. With `resume` a torn last line is dropped first and the inputs that have a line
+    already are in `done`; else the file starts empty. The file is locked, where the platform can, against a second writer.
+
+    Raises
+    ------
+    FugatoError
+        ``busy`` where another process writes to it, ``bad-output`` where it cannot be written or, with `resume`, holds
+        something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
+        self.path = Path(path)
+        self.done: set[str] = set()
+        self.failed_before: set[str] = set()
+        try:
+            self._file: BinaryIO = self.path.open("a+b", buffering=0)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            _lock(self._file, self.path)
+            if resume:
+                self._read_back()
+            else:
+                self._file.truncate(0)
+        except OSError as error:
+            self._file.close()
+            raise self._unwritable(error) from error
+        except FugatoError:
+            self._file.close()
+            raise
+
+    def write(self, answer: dict[str, Any]) -> None:
+        """Append one answer."""
+        line = memoryview(json_line(answer))
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def left(self, inputs: Iterable[str]) -> list[str]:
+        """The inputs that have no line yet."""
+        return [name for name in inputs if name not in self.done]
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _read_back(self) -> None:
+        """Collect what is answered already, and cut off a line that was not finished."""
+        self._file.seek(0)
+        whole = 0  # bytes up to the end of the last whole line
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    answer = json.loads(line)
+                    name = answer["input"]
+                    failed = "error" in answer
+                except (ValueError, KeyError, TypeError, RecursionError):
+                    raise FugatoError(
+                        "bad-output",
+                        f"Line {number} is no answer of Fugato's, so the file is left alone; give another name to --out.",
+                        str(self.path),
+                    ) from None
+                whole += len(line)
+                self.done.add(name)
+                if failed:
+                    self.failed_before.add(name)
+        self._file.truncate(whole)
+
+    def _unwritable(self, error: OSError) -> FugatoError:
+        return FugatoError(
+            "bad-output", f"The answers cannot be written there ({error.strerror or error}).", str(self.path)
+        )
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory locks; nothing is lost but the warning
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FugatoError(
+            "busy", "Another process is writing answers to it; wait for it, or give another name to --out.", str(path)
+        ) from None
+    except OSError:
+        pass  # a file system or a device that has no locks

@@ -1,0 +1,167 @@
+"""Answers as a person reads them: a row for each input on a terminal, and more about a single one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from .edge import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+    from rich.text import Text
+
+ACCENT: Final = "bold blue"
+BAR: Final = 24  # characters of a probability of 1
+NARROWEST_NAME: Final = 12
+WIDEST_NAME: Final = 48
+
+
+def console() -> Console:
+    """Rich on stdout; it leaves colours out where the terminal or NO_COLOR say so."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def verdict(answer: dict[str, Any]) -> str:
+    """What people are told: the name, or "none of these; nearest …", or why there is no answer."""
+    if "error" in answer:
+        return f"not answered: {answer['error']['message']}"
+    return str(answer["name"]) if answer["known"] else f"none of these; nearest {answer['name']}"
+
+
+def percent(probability: float) -> str:
+    """A probability as whole percent; never 0 or 100 for what is not certain."""
+    if 0 < probability < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.995 <= probability < 1 else f"{100 * probability:.0f} %"
+
+
+def rows(answers: Iterable[dict[str, Any]], inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Print one row for each answer as it comes, and pass it on."""
+    from rich.text import Text
+
+    screen = console()
+    width = min(max([NARROWEST_NAME, *(len(name) for name in inputs)]), WIDEST_NAME)
+    for answer in answers:
+        line = Text(_fit(printable(str(answer["input"])), width) + "  ")
+        if "error" in answer:
+            line.append(printable(verdict(answer)), style="yellow")
+        else:
+            line.append(f"{percent(answer['probability']):>5}  ", style="dim")
+            line.append(printable(verdict(answer)), style=ACCENT if answer["known"] else "")
+            others = [f"{g['name']} {percent(g['probability'])}" for g in answer["ranking"][1:3]]
+            if others:
+                line.append("  " + ", ".join(others), style="dim")
+        screen.print(line)
+        yield answer
+
+
+def detail(answer: dict[str, Any], top: int = 5) -> None:
+    """Print all there is about one answer."""
+    from rich.text import Text
+
+    screen = console()
+    if "error" in answer:
+        screen.print(Text(f"{printable(str(answer['input']))}: {printable(verdict(answer))}", style="yellow"))
+        return
+    screen.print(Text(printable(str(answer["input"])), style="dim"))
+    screen.print(Text(verdict(answer), style=ACCENT if answer["known"] else "bold"))
+    facts = [f"{answer['music'][k]:,} {k}" for k in ("notes", "bars") if answer["music"].get(k)]
+    for level in ("period", "repertoire"):
+        if answer.get(level):
+            facts.append(f"{answer[level]['name']} {percent(answer[level]['probability'])}")
+    facts.append(f"model {answer['model']['name']} {answer['model']['version']}")
+    screen.print(Text(" · ".join(facts), style="dim"))
+    screen.print()
+    shown = answer["ranking"][:top]
+    width = max(len(g["name"]) for g in shown)
+    for row, guess in enumerate(shown):
+        line = Text(f"  {guess['name']:<{width}}  {percent(guess['probability']):>5}  ")
+        line.append("█" * max(round(guess["probability"] * BAR), 0) or "▏", style="blue" if row == 0 else "dim")
+        screen.print(line)
+    for line_of_text in _evidence(answer):
+        screen.print(Text(line_of_text))
+    if answer.get("work"):
+        work = answer["work"]
+        screen.print(Text(f"\n  recognised: {printable(str(work.get('title') or ''))} ({work.get('composer')})"))
+    for part in answer.get("parts") or []:
+        screen.print(Text(f"  {printable(str(part.get('input')))}  {printable(verdict(part))}"))
+    for warning in answer["warnings"]:
+        screen.print(Text(f"  note: {printable(warning)}", style="dim"))
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr while it is a terminal; gives the function to call after each input."""
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    screen = Console(stderr=True)
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """A plain table; columns whose heading ends in a space are set flush right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        grid.add_column(name.strip(), justify="right" if name.endswith(" ") else "left", overflow="fold")
+    for line in lines:
+        grid.add_row(*(Text(printable(cell)) for cell in line))
+    console().print(grid)
+
+
+def plain(finding: Any) -> Text:
+    """A finding of a report on one line, values only."""
+    from rich.text import Text
+
+    if isinstance(finding, dict):
+        parts = [str(plain(value)).strip() for value in finding.values() if value not in (None, "", [])]
+        return Text("  " + printable(" · ".join(parts)))
+    if isinstance(finding, list | tuple):
+        return Text("  " + printable(", ".join(map(str, finding))))
+    return Text("  " + printable(str(finding)))
+
+
+def figures(measured: Sequence[dict[str, Any]]) -> None:
+    """The figures of a card: value with its interval, protocol, number of pieces."""
+    rows = []
+    for figure in measured:
+        value, interval = figure.get("value"), figure.get("interval")
+        text = f"{value:.3f}" if isinstance(value, float) else str(value)
+        if interval:
+            text += f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+        rows.append([str(figure.get("name")), text, str(figure.get("protocol", "")), str(figure.get("n", ""))])
+    table(["figure", "value ", "protocol", "pieces "], rows)
+
+
+def _evidence(answer: dict[str, Any]) -> list[str]:
+    evidence = answer.get("evidence") or {}
+    lines = []
+    bars = sorted((b for b in evidence.get("bars") or [] if b.get("for") == answer["name"]), key=lambda b: -b["weight"])
+    if bars:
+        numbers = ", ".join(str(b["bar"]) for b in bars[:8])
+        lines.append(f"\n  bars that spoke most for {answer['name']}: {numbers}")
+    patterns = evidence.get("patterns") or []
+    if patterns:
+        lines.append("  what spoke for it: " + "; ".join(str(p["text"]) for p in patterns[:5]))
+    return lines
+
+
+def _fit(text: str, width: int) -> str:
+    """`text` in exactly `width` characters; the end of a path says more than its beginning."""
+    return text.ljust(width) if len(text) <= width else "…" + text[len(text) - width + 1 :]

@@ -40,19 +40,23 @@ def read(source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LI
         ``not-music``, ``empty``, ``too-large``, ``corrupt``, ``unsupported``, ``timeout``, or ``bad-data`` for a path that
         cannot be opened; `input` is the path or name.
     """
-    return read_all(source, name=name, limits=limits, sandbox=sandbox)[0]
+    return _read(source, name, limits, sandbox, every=False)[0]
 
 
 def read_all(
     source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LIMITS, sandbox: bool = True
 ) -> list[Score]:
     """Every piece in a file: all tunes of an ABC book, else one. Parameters and errors as in `read`."""
+    return _read(source, name, limits, sandbox, every=True)
+
+
+def _read(source: Source, name: str | None, limits: Limits, sandbox: bool, every: bool) -> list[Score]:
     name = name or name_of(source)
     try:
         data = bytes_of(source, name, limits)
         found = sniff(data, name)
         if is_harmless(found) or not sandbox:
-            return parse_found(found, limits)
-        return shared().read_all(data, name=name or "", limits=limits)
+            return parse_found(found, limits, every=every)
+        return shared().read(data, name=name or "", every=every, limits=limits)
     except FugatoError as e:
         raise FugatoError(e.kind, e.message, name) from e

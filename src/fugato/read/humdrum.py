@@ -16,14 +16,14 @@ def read_kern(text: str, limits: Limits, warnings: tuple[str, ...] = ()) -> Scor
     """Score of one kern file."""
     from music21.humdrum.spineParser import HumdrumDataCollection
 
-    from fugato.read.streams import check, score_of_stream
+    from fugato.read.streams import check, score_of_streams
 
     collection = HumdrumDataCollection(text)
     collection.parse()
     piece = collection.stream
     check(piece)
     title = _record(text, "OTL") or _record(text, "OPR")
-    return score_of_stream(piece, "kern", limits, title=title, composer=_record(text, "COM"), warnings=warnings)
+    return score_of_streams([piece], "kern", limits, title=title, composer=_record(text, "COM"), warnings=warnings)
 
 
 def _record(text: str, code: str) -> str:

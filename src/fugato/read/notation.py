@@ -8,8 +8,8 @@ from fugato.read.sniff import Found, decode
 from fugato.score import Score
 
 
-def read_notation(found: Found, limits: Limits = DEFAULT_LIMITS) -> list[Score]:
-    """Every piece in the text; at least one."""
+def read_notation(found: Found, limits: Limits = DEFAULT_LIMITS, *, every: bool = True) -> list[Score]:
+    """Every piece in the text, or the first; at least one."""
     if found.format == "mxl":
         from fugato.read.mxl import unpack_mxl
 
@@ -30,4 +30,4 @@ def read_notation(found: Found, limits: Limits = DEFAULT_LIMITS) -> list[Score]:
         return [read_kern(text, limits, found.warnings)]
     from fugato.read.abc import read_abc
 
-    return read_abc(text, limits, found.warnings)
+    return read_abc(text, limits, found.warnings, every=every)

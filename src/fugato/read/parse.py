@@ -12,13 +12,15 @@ from fugato.score import Score
 log = logging.getLogger(__name__)
 
 
-def parse_all(data: bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Score]:
-    """Every piece in a file: one for most, one a tune for a book of tunes; at least one."""
-    return parse_found(sniff(data, name), limits)
+def parse(
+    data: bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS, *, every: bool = True
+) -> list[Score]:
+    """The piece in a file; of a book of tunes every one, or the first. At least one."""
+    return parse_found(sniff(data, name), limits, every=every)
 
 
-def parse_found(found: Found, limits: Limits = DEFAULT_LIMITS) -> list[Score]:
-    """As `parse_all`, with the format known.
+def parse_found(found: Found, limits: Limits = DEFAULT_LIMITS, *, every: bool = True) -> list[Score]:
+    """As `parse`, with the format known.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def parse_found(found: Found, limits: Limits = DEFAULT_LIMITS) -> list[Score]:
             return [read_midi(found.data, limits, found.warnings)]
         from fugato.read.notation import read_notation
 
-        return read_notation(found, limits)
+        return read_notation(found, limits, every=every)
     except (FugatoError, MemoryError):
         raise
     except RecursionError as e:

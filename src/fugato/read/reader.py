@@ -16,7 +16,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from fugato.score import Score
 log = logging.getLogger(__name__)
 
 START_SECONDS: Final = 60.0  # for Python and NumPy to be loaded on a slow machine
+LONGEST_BOOK: Final = 10.0  # times the seconds of a file; ten tunes of a book have the time of one file
 SINGLE_THREADED: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Result = Score | bytes | FugatoError
@@ -52,9 +53,9 @@ class Reader:
         self._process: subprocess.Popen[bytes] | None = None
         _readers.add(self)
 
-    def read_all(self, data: bytes, *, name: str = "", limits: Limits | None = None) -> list[Score]:
-        """Every piece in the bytes of one file."""
-        results = self.run(data, name=name, every=True, limits=limits)
+    def read(self, data: bytes, *, name: str = "", every: bool = False, limits: Limits | None = None) -> list[Score]:
+        """The piece in the bytes of one file; of a book of tunes the first, or `every` one."""
+        results = self.run(data, name=name, every=every, limits=limits)
         return [r for r in results if isinstance(r, Score)]
 
     def run(
@@ -88,13 +89,15 @@ class Reader:
             When the file cannot be read; ``timeout``, ``too-large`` or ``corrupt`` when it took the worker down.
         """
         limits = limits or self.limits
+        if every:  # a book of tunes may take longer
+            limits = replace(limits, seconds=limits.seconds * min(max(data.count(b"\nX:") / 10, 1), LONGEST_BOOK))
         request = {
             "name": name,
             "limits": asdict(limits),
             "then": then,
             "options": dict(options or {}),
             "sha256": sha256 or hashlib.sha256(data).hexdigest(),
-            "all": every,
+            "every": every,
         }
         with self._lock:
             header, blobs = self._exchange(request, data, limits)

@@ -59,10 +59,20 @@ class Rows:
         if tied_to and row is not None:
             self._open.setdefault((part, pitch), []).append(row)
 
-    def grace(self, voice: Hashable, onset: float, pitches: Sequence[tuple[int, bool]], part: int) -> None:
-        """One grace note or grace chord, as (pitch, drum) pairs; it waits for the main note of its voice."""
-        rows = [self._add(onset, GRACE, pitch, part, drum, None) for pitch, drum in pitches]
-        self._graces.setdefault(voice, []).append([r for r in rows if r is not None])
+    def grace(
+        self, voice: Hashable, onset: float, pitches: Sequence[tuple[int, bool]], part: int, *, chord: bool = False
+    ) -> None:
+        """A grace note or grace chord, as (pitch, drum) pairs; it waits for the main note of its voice.
+
+        With `chord`, the notes join the grace note before.
+        """
+        found = (self._add(onset, GRACE, pitch, part, drum, None) for pitch, drum in pitches)
+        rows = [r for r in found if r is not None]
+        waiting = self._graces.setdefault(voice, [])
+        if chord and waiting:
+            waiting[-1].extend(rows)
+        else:
+            waiting.append(rows)
 
     def settle(self, voice: Hashable, onset: float) -> None:
         """A main note at `onset`: the grace notes of the voice that wait go right before it, as far as there is time."""
@@ -100,6 +110,8 @@ class Rows:
             raise FugatoError("empty", "It is a score without a note in it.")
         used = sorted(set(self.owners))
         place = {owner: i for i, owner in enumerate(used)}
+        pitched = {owner for owner, drum in zip(self.owners, self.drums, strict=True) if not drum}
+        parts = [self.parts[owner]._replace(drum=owner not in pitched) for owner in used]
         return Score.from_notes(
             self.onsets,
             self.durations,
@@ -107,14 +119,9 @@ class Rows:
             velocity=self.velocities,
             part=[place[o] for o in self.owners],
             drum=self.drums,
-            parts=[
-                self.parts[o]._replace(drum=all(d for d, p in zip(self.drums, self.owners, strict=True) if p == o))
-                if self.parts[o].drum
-                else self.parts[o]
-                for o in used
-            ],
+            parts=parts,
             tempos=self.tempos,
-            meters=tidy_meters(self.meters, snap=False),
+            meters=tidy_meters(list({m.onset: m for m in reversed(self.meters)}.values()), snap=False),
             keys=_tidy_keys(self.keys),
             bars=None if bars is None else np.unique(np.round(np.asarray(bars, np.float64), 9)),
             beats="notated",

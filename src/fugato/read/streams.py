@@ -6,6 +6,7 @@ irregular bar of the print is kept. Imported in a worker only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from music21 import chord, harmony, instrument, key, meter, note, percussion, stream, tempo
@@ -18,13 +19,26 @@ from fugato.score import Key, Meter, Part, Score, Tempo
 UNPITCHED: Final = 38  # key of an unpitched note of which nothing else is known: the snare drum of General MIDI
 
 
-def score_of_stream(piece: Any, form: str, limits: Limits, **facts: Any) -> Score:
-    """Score of a music21 Score; `facts` are title, composer and warnings."""
+def score_of_streams(
+    pieces: Sequence[Any], form: str, limits: Limits, names: Sequence[str] = (), **facts: Any
+) -> Score:
+    """Score of music21 Scores that sound together.
+
+    Parameters
+    ----------
+    pieces : sequence of music21 streams
+        One, or one a voice.
+    names : sequence of str
+        Names of the parts, where the text knows them better than music21.
+    facts
+        Title, composer and warnings.
+    """
     rows = Rows(limits)
     starts: list[float] = []
-    parts = list(piece.parts) or [piece]
+    parts = [part for piece in pieces for part in (list(piece.parts) or [piece])]
     for index, part in enumerate(parts):
-        rows.parts.append(_part(part))
+        about = _part(part)
+        rows.parts.append(about._replace(name=names[index]) if index < len(names) and names[index] else about)
         measures = list(part.getElementsByClass(stream.Measure))
         offsets = [float(part.elementOffset(m)) for m in measures]
         if len(offsets) > len(starts):
@@ -34,7 +48,8 @@ def score_of_stream(piece: Any, form: str, limits: Limits, **facts: Any) -> Scor
         _marks(part, 0.0, rows)
         if not measures:
             _voice(part, 0.0, index, 0, rows)
-    _marks(piece, 0.0, rows)
+    for piece in pieces:
+        _marks(piece, 0.0, rows)
     return rows.score(form, starts or None, **facts)
 
 

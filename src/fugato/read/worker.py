@@ -21,7 +21,7 @@ from typing import Any
 from fugato.errors import FugatoError
 from fugato.read.frames import receive, send
 from fugato.read.limits import Limits
-from fugato.read.parse import parse_all
+from fugato.read.parse import parse
 from fugato.score import Score
 
 try:
@@ -58,9 +58,7 @@ def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[b
     name = header["name"]
     _limit_memory(limits.memory)
     try:
-        scores = parse_all(data, name, limits)
-        if not header["all"]:
-            scores = scores[:1]
+        scores = parse(data, name, limits, every=header["every"])
         if header["then"] is None:
             return {"kinds": ["score"] * len(scores)}, [s.to_bytes() for s in scores]
         function = _find(header["then"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -37,12 +38,8 @@ def shell_commands() -> list[tuple[str, list[str]]]:
 @cache
 def help_of(command: str) -> str:
     code = "from fugato.cli import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", code, command, "--help"],
-        capture_output=True,
-        text=True,
-        env={"COLUMNS": "160", "PYTHONPATH": ":".join(sys.path)},
-    )
+    arguments = [sys.executable, "-c", code, command, "--help"]
+    result = subprocess.run(arguments, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"})
     return result.stdout if result.returncode == 0 else ""
 
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+UNPACK = Path(__file__).resolve().parents[2] / "shared" / "data" / "unpack.py"
+NO_CORPORA = (
+    f"the shared corpora are not at hand: neither FUGATO_CORPORA nor {UNPACK.name} beside the repository gives them"
+)
 
+
+@cache
 def corpora_folder() -> Path | None:
-    """Where the shared collections are unpacked: FUGATO_CORPORA, or ~/.cache/fugato/corpora; None without them."""
+    """Where the shared collections lie: FUGATO_CORPORA, ~/.cache/fugato/corpora, or unpacked now by ../shared/data/unpack.py."""
     folder = Path(os.environ.get("FUGATO_CORPORA") or Path.home() / ".cache" / "fugato" / "corpora")
+    if not (folder / "index.csv").is_file() and UNPACK.is_file():
+        done = subprocess.run([sys.executable, str(UNPACK)], capture_output=True, text=True, check=False)
+        folder = Path(done.stdout.strip()) if done.returncode == 0 else folder
     return folder if (folder / "index.csv").is_file() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    wanted = any(item.get_closest_marker("corpora") for item in items)
     reasons = {
-        "corpora": None if corpora_folder() else "the shared corpora are not unpacked (FUGATO_CORPORA)",
+        "corpora": NO_CORPORA if wanted and corpora_folder() is None else None,
         "slow": None if os.environ.get("FUGATO_LONG") else "slow: set FUGATO_LONG=1 or run make test-long",
         "network": None if os.environ.get("FUGATO_NETWORK") else "needs the internet: set FUGATO_NETWORK=1",
     }
@@ -31,7 +44,7 @@ def corpora() -> Path:
     """The folder of the shared collections, with its index.csv."""
     folder = corpora_folder()
     if folder is None:
-        pytest.skip("the shared corpora are not unpacked (FUGATO_CORPORA)")
+        pytest.skip(NO_CORPORA)
     return folder
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/hostile.py [CORPORA]
 
-Writes benchmarks/results/hostile.json: outcomes by category, the longest time, worker restarts, and the files that are valid by their
-own test suite and were refused all the same.
+Writes benchmarks/results/hostile.json: outcomes by category, the longest time, worker restarts, and the files that
+are valid by their own test suite and were refused all the same.
 """
 
 from __future__ import annotations

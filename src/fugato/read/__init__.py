@@ -1,10 +1,10 @@
 """Files -> Score: MIDI, MusicXML, kern and ABC, with limits and a sandbox.
 
-`read` takes one file, `read_all` a book of tunes, `read_many` a folder. The format is chosen by the bytes first and the suffix
-second. What is damaged but can be understood is read, and `Score.warnings` says what was mended; the rest is refused with a
-`FugatoError`. Small MIDI files are read in this process by plain NumPy; everything else is parsed in a worker process with limits on
-time and memory. Repeats are not expanded; ties are joined; pitches sound as written for the listener (transposing instruments are
-transposed); grace notes are short notes before the beat.
+`read` takes one file, `read_all` a book of tunes, `read_many` a folder. The format is chosen by the bytes first and
+the suffix second. What is damaged but can be understood is read, and `Score.warnings` says what was mended; the rest
+is refused with a `FugatoError`. Small MIDI files are read in this process by plain NumPy; everything else is parsed
+in a worker process with limits on time and memory. Repeats are not expanded; ties are joined; pitches sound as
+written for the listener (transposing instruments are transposed); grace notes are short notes before the beat.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def read(source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LI
     Raises
     ------
     FugatoError
-        ``not-music``, ``empty``, ``too-large``, ``corrupt``, ``unsupported``, ``timeout``, or ``bad-data`` for a path that
-        cannot be opened; `input` is the path or name.
+        ``not-music``, ``empty``, ``too-large``, ``corrupt``, ``unsupported``, ``timeout``, or ``bad-data`` for a path
+        that cannot be opened; `input` is the path or name.
     """
     return _read(source, name, limits, sandbox, every=False)[0]
 

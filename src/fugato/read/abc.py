@@ -2,8 +2,8 @@
 
 music21 reads one voice; the voices of a tune are told apart here and put together again as parts.
 
-After the *ABC music standard 2.1* (December 2011). Title and composer come from the fields ``T:`` and ``C:``. A file with several
-``X:`` fields is a book; a tune that cannot be read is left out of it with a warning.
+After the *ABC music standard 2.1* (December 2011). Title and composer come from the fields ``T:`` and ``C:``. A file
+with several ``X:`` fields is a book; a tune that cannot be read is left out of it with a warning.
 """
 
 from __future__ import annotations
@@ -49,17 +49,15 @@ def split_tunes(text: str) -> tuple[str, list[str]]:
     if not starts:
         return "", [text]
     ends = [*starts[1:], len(text)]
-    header = "".join(
-        line + "\n" for line in text[: starts[0]].splitlines() if re.match(r"[BCDFGHLMNORSZ]:", line)
-    )
+    header = "".join(line + "\n" for line in text[: starts[0]].splitlines() if re.match(r"[BCDFGHLMNORSZ]:", line))
     return header, [text[a:b] for a, b in zip(starts, ends, strict=True)]
 
 
 def split_voices(tune: str) -> list[tuple[str, str]]:
     """The voices of a tune as (name, tune of that voice alone), in the order in which they are met; at least one.
 
-    A voice starts with a line ``V:id`` or an inline ``[V:id]``. Lyrics and comments are dropped. A tempo that stands inline at the
-    head of the music is moved to the tune's header, since it holds for all voices.
+    A voice starts with a line ``V:id`` or an inline ``[V:id]``. Lyrics and comments are dropped. A tempo that stands
+    inline at the head of the music is moved to the tune's header, since it holds for all voices.
     """
     header: list[str] = []
     names: dict[str, str] = {}

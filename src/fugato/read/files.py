@@ -20,9 +20,11 @@ def suffixes() -> tuple[str, ...]:
 
 
 def find_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Every music file under `folder`, down to the last, in sorted order of path; a folder met twice by links is walked once.
+    """Every music file under `folder`, down to the last, in sorted order of path; a folder met twice by links is
+    walked once.
 
-    Hidden files and folders (and so macOS's ``._`` shadows) are left out; the suffix decides, in large or small letters.
+    Hidden files and folders (and so macOS's ``._`` shadows) are left out; the suffix decides, in large or small
+    letters.
 
     Raises
     ------

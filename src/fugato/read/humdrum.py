@@ -1,7 +1,7 @@
 """Humdrum ``**kern`` -> Score, parsed by music21.
 
-After David Huron's *Humdrum Toolkit* reference and humdrum.org's guide to kern. Title and composer come from the reference records
-``!!!OTL`` and ``!!!COM``. Kern is written at sounding pitch.
+After David Huron's *Humdrum Toolkit* reference and humdrum.org's guide to kern. Title and composer come from the
+reference records ``!!!OTL`` and ``!!!COM``. Kern is written at sounding pitch.
 """
 
 from __future__ import annotations

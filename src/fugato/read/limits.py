@@ -1,7 +1,8 @@
 """Limits: how much of a file is looked at before it is refused.
 
-Every number is checked as early as it can be known: bytes before anything is parsed, expansion before anything is unpacked,
-notes while they are counted. What goes over one is refused with the kind ``too-large`` (or ``timeout``) and the limit is named.
+Every number is checked as early as it can be known: bytes before anything is parsed, expansion before anything is
+unpacked, notes while they are counted. What goes over one is refused with the kind ``too-large`` (or ``timeout``) and
+the limit is named.
 """
 
 from __future__ import annotations

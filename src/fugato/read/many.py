@@ -1,4 +1,5 @@
-"""Many files, one answer each: worker processes fed by threads, in the order of the input, never ahead by more than a few."""
+"""Many files, one answer each: worker processes fed by threads, in the order of the input, never ahead by more than a
+few."""
 
 from __future__ import annotations
 
@@ -50,16 +51,16 @@ def read_many(
     jobs : int
         Worker processes.
     then : str, optional
-        ``"package.module:function"``, called in the worker as ``function(score, *, name, sha256, **options) -> bytes`` so
-        that analysis runs there too.
+        ``"package.module:function"``, called in the worker as ``function(score, *, name, sha256, **options) ->
+        bytes`` so that analysis runs there too.
     options : mapping, optional
         JSON values for `then`.
 
     Yields
     ------
     Item
-        One for each source, in order. A file that cannot be read, takes too long or crashes its worker has a FugatoError as
-        result, and the run goes on.
+        One for each source, in order. A file that cannot be read, takes too long or crashes its worker has a
+        FugatoError as result, and the run goes on.
 
     Raises
     ------

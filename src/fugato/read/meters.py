@@ -12,8 +12,8 @@ SNAP: Final = 1 / 16  # quarter notes by which a meter may miss its bar line
 def tidy_meters(found: list[Meter], *, snap: bool = True) -> list[Meter]:
     """Meters in order of onset, one at a time, without repetitions.
 
-    With `snap`, a meter that misses a bar line of the one before by less than `SNAP` is moved onto it. A change in the middle of a
-    bar otherwise starts a new bar there.
+    With `snap`, a meter that misses a bar line of the one before by less than `SNAP` is moved onto it. A change in
+    the middle of a bar otherwise starts a new bar there.
     """
     kept: list[Meter] = []
     for meter in sorted(found, key=lambda m: m.onset):

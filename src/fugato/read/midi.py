@@ -1,8 +1,9 @@
 """Events of a Standard MIDI File -> Score.
 
-Onsets and durations are in quarter notes. A part is one channel of one track. What a performance adds (pedal, controllers, pitch
-bend) is left out. Notes are paired in the order in which they start: the first note-off of a key ends its first open note; where
-note-offs are missing, a key that is struck again ends there. Notes without length get `SHORTEST`, as grace notes do.
+Onsets and durations are in quarter notes. A part is one channel of one track. What a performance adds (pedal,
+controllers, pitch bend) is left out. Notes are paired in the order in which they start: the first note-off of a key
+ends its first open note; where note-offs are missing, a key that is struck again ends there. Notes without length get
+`SHORTEST`, as grace notes do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from fugato.errors import FugatoError
 from fugato.read.limits import DEFAULT_LIMITS, Limits
 from fugato.read.meters import tidy_meters
-from fugato.read.smf import Events, Ints, read_events
+from fugato.read.smf import Events, read_events
+from fugato.read.walk import Ints
 from fugato.score import DEFAULT_QPM, Key, Meter, Part, Score, Tempo
 
 SHORTEST: Final = 0.125  # quarter notes given to a note that has no length: a thirty-second

@@ -1,11 +1,13 @@
 """MusicXML -> Score, straight from the tree of elements.
 
-After *MusicXML 4.0* (W3C Community Group, 2021), ``score-partwise`` and ``score-timewise``. Durations are counted in divisions of a
-quarter note; ``backup`` and ``forward`` move a cursor within the measure. A measure is as long as its longest voice in any part, so that
-pickups, irregular bars and incomplete voices keep all parts together. Repeats are not expanded, chord symbols are
-left out, cue notes (which often are small notes that sound: cadenzas) are kept, transposing instruments are read at sounding pitch, unpitched percussion is marked as drums.
+After *MusicXML 4.0* (W3C Community Group, 2021), ``score-partwise`` and ``score-timewise``. Durations are counted in
+divisions of a quarter note; ``backup`` and ``forward`` move a cursor within the measure. A measure is as long as its
+longest voice in any part, so that pickups, irregular bars and incomplete voices keep all parts together. Repeats are
+not expanded, chord symbols are left out, cue notes (which often are small notes that sound: cadenzas) are kept,
+transposing instruments are read at sounding pitch, unpitched percussion is marked as drums.
 
-music21 reads MusicXML too, and is the yardstick of the tests; it takes two seconds a megabyte where this takes a tenth of one.
+music21 reads MusicXML too, and is the yardstick of the tests; it takes two seconds a megabyte where this takes a
+tenth of one.
 """
 
 from __future__ import annotations
@@ -229,7 +231,9 @@ class _Part:
         if grace:
             self.rows.grace(voice, onset, [(key, drum)], self.index, chord=element.find("chord") is not None)
             return
-        ties = {t.get("type") for t in element.findall("tie")} or {t.get("type") for t in element.findall("notations/tied")}
+        ties = {t.get("type") for t in element.findall("tie")} or {
+            t.get("type") for t in element.findall("notations/tied")
+        }
         dynamics = _number(element.get("dynamics"))
         self.rows.note(
             onset,

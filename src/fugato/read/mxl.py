@@ -24,8 +24,8 @@ def unpack_mxl(data: bytes, limits: Limits) -> bytes:
     Raises
     ------
     FugatoError
-        ``too-large`` where it has too many members or expands too far, ``corrupt`` where the zip is damaged, ``not-music``
-        where there is no score in it, ``unsupported`` where it is encrypted.
+        ``too-large`` where it has too many members or expands too far, ``corrupt`` where the zip is damaged,
+        ``not-music`` where there is no score in it, ``unsupported`` where it is encrypted.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -45,12 +45,15 @@ def unpack_mxl(data: bytes, limits: Limits) -> bytes:
                     (
                         m
                         for m in members
-                        if m.filename.lower().endswith(SCORE_SUFFIXES) and not m.filename.startswith(("META-INF", "__MACOSX"))
+                        if m.filename.lower().endswith(SCORE_SUFFIXES)
+                        and not m.filename.startswith(("META-INF", "__MACOSX"))
                     ),
                     None,
                 )
             if root is None:
-                raise FugatoError("not-music", "It is a zip archive without a MusicXML score; unpack it and give its files.")
+                raise FugatoError(
+                    "not-music", "It is a zip archive without a MusicXML score; unpack it and give its files."
+                )
             return _unpack(archive, root, len(data), limits)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as e:
         raise FugatoError("corrupt", f"The compressed score is damaged ({e}).") from e
@@ -61,7 +64,9 @@ def unpack_mxl(data: bytes, limits: Limits) -> bytes:
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, limits: Limits) -> bytes:
     most = int(min(limits.text_bytes, limits.zip_ratio * max(packed, 4_096)))
     if member.file_size > most:
-        raise FugatoError("too-large", f"It would unpack to {member.file_size:,} bytes; {most:,} are allowed for its size.")
+        raise FugatoError(
+            "too-large", f"It would unpack to {member.file_size:,} bytes; {most:,} are allowed for its size."
+        )
     with archive.open(member) as file:
         data = file.read(most + 1)
     if len(data) > most:

@@ -12,9 +12,7 @@ from fugato.score import Score
 log = logging.getLogger(__name__)
 
 
-def parse(
-    data: bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS, *, every: bool = True
-) -> list[Score]:
+def parse(data: bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS, *, every: bool = True) -> list[Score]:
     """The piece in a file; of a book of tunes every one, or the first. At least one."""
     return parse_found(sniff(data, name), limits, every=every)
 

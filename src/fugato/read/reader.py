@@ -1,7 +1,8 @@
-"""Reader: a worker process that parses untrusted files, is killed when one takes too long or too much, and started anew.
+"""Reader: a worker process that parses untrusted files, is killed when one takes too long or too much, and started
+anew.
 
-Started with `subprocess`, so it works under every start method, in daemonic processes and from threads. It lives on between
-files: the second file costs no start.
+Started with `subprocess`, so it works under every start method, in daemonic processes and from threads. It lives on
+between files: the second file costs no start.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ class Rows:
         self.meters: list[Meter] = []
         self.keys: list[Key] = []
         self._open: dict[tuple[int, int], list[int]] = {}  # (part, pitch): rows with a tie that goes on
-        self._graces: dict[Hashable, list[list[int]]] = {}  # voice: grace notes, chord by chord, that wait for a main note
+        self._graces: dict[
+            Hashable, list[list[int]]
+        ] = {}  # voice: grace notes, chord by chord, that wait for a main note
 
     def note(
         self,
@@ -49,11 +51,11 @@ class Rows:
     ) -> None:
         """One note; a note that is `tied_from` lengthens the one before where that one ends here."""
         if tied_from:
-            for row in self._open.get((part, pitch), ()):
-                if abs(self.onsets[row] + self.durations[row] - onset) < CLOSE:
-                    self.durations[row] += duration
+            for earlier in self._open.get((part, pitch), ()):
+                if abs(self.onsets[earlier] + self.durations[earlier] - onset) < CLOSE:
+                    self.durations[earlier] += duration
                     if not tied_to:
-                        self._open[part, pitch].remove(row)
+                        self._open[part, pitch].remove(earlier)
                     return
         row = self._add(onset, duration, pitch, part, drum, velocity)
         if tied_to and row is not None:
@@ -75,7 +77,8 @@ class Rows:
             waiting.append(rows)
 
     def settle(self, voice: Hashable, onset: float) -> None:
-        """A main note at `onset`: the grace notes of the voice that wait go right before it, as far as there is time."""
+        """A main note at `onset`: the grace notes of the voice that wait go right before it, as far as there is
+        time."""
         waiting = self._graces.pop(voice, ())
         for place, rows in enumerate(waiting):
             for row in rows:
@@ -131,7 +134,8 @@ class Rows:
 
 
 def _tidy_keys(keys: list[Key]) -> list[Key]:
-    """In order of onset, one at a time, without repetitions; transposed parts have been brought to sounding pitch before."""
+    """In order of onset, one at a time, without repetitions; transposed parts have been brought to sounding pitch
+    before."""
     kept: list[Key] = []
     for k in sorted(keys, key=lambda k: k.onset):
         if kept and (kept[-1].onset == k.onset or kept[-1][1:] == k[1:]):

@@ -1,6 +1,7 @@
 """What a file is, judged by its bytes first and its suffix second, and the wrappings that are taken off.
 
-Wrappings of MIDI: RIFF ``RMID`` (MIDI Manufacturers Association, RP-029), the 128 bytes of MacBinary, and other bytes before ``MThd``.
+Wrappings of MIDI: RIFF ``RMID`` (MIDI Manufacturers Association, RP-029), the 128 bytes of MacBinary, and other bytes
+before ``MThd``.
 """
 
 from __future__ import annotations

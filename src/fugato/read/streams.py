@@ -1,7 +1,7 @@
 """music21 streams -> Score, for the formats that music21 parses (kern and ABC).
 
-Walks parts, measures and voices once, without flattening or copying: bars are where the measures start, so a pickup or an
-irregular bar of the print is kept. Imported in a worker only.
+Walks parts, measures and voices once, without flattening or copying: bars are where the measures start, so a pickup
+or an irregular bar of the print is kept. Imported in a worker only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The worker process: ``python -m fugato.read.worker``. Parses one file at a time for a `fugato.read.Reader` on its pipes.
+"""The worker process: ``python -m fugato.read.worker``. Parses one file at a time for a `fugato.read.Reader` on its
+pipes.
 
-Requests are a JSON header (name, limits, and perhaps a function to call with each Score) and the bytes of the file; replies are
-Scores as bytes, what the function returned, or an error. Standard output belongs to the messages, so whatever a library prints
-goes nowhere. The worker ends when its pipe closes or its parent is gone.
+Requests are a JSON header (name, limits, and perhaps a function to call with each Score) and the bytes of the file;
+replies are Scores as bytes, what the function returned, or an error. Standard output belongs to the messages, so
+whatever a library prints goes nowhere. The worker ends when its pipe closes or its parent is gone.
 """
 
 from __future__ import annotations
@@ -23,11 +24,6 @@ from fugato.read.frames import receive, send
 from fugato.read.limits import Limits
 from fugato.read.parse import parse
 from fugato.score import Score
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 WATCH_SECONDS = 1.0
 
@@ -80,7 +76,7 @@ def _call(function: Callable[..., bytes], score: Score, name: str, header: dict[
         return "error", f"{e.kind}\n{e.message}\n".encode()
     except MemoryError:
         raise
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001 (whatever an analysis stumbles over, the run goes on)
         message = f"It was read, but could not be analysed ({type(e).__name__}: {e})."
         return "error", f"corrupt\n{' '.join(message.split())}\n{traceback.format_exc()}".encode()
 
@@ -103,8 +99,11 @@ def _too_much(limits: Limits) -> str:
 
 
 def _limit_memory(size: int) -> None:
-    """Let allocations beyond `size` bytes fail; Linux counts private data, others (where they can) the address space."""
-    if resource is None:
+    """Let allocations beyond `size` bytes fail; Linux counts private data, others (where they can) the address
+    space."""
+    try:
+        import resource
+    except ImportError:  # Windows
         return
     which = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
     try:

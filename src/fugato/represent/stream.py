@@ -1,0 +1,120 @@
+"""One normalised note stream, in which a score and a human performance of the same piece look alike.
+
+All pitched parts are merged. Notes that start together, or nearly so, form one *event*: in a notated file within a hair's
+breadth, in a performance within a fraction of the piece's own typical step, since the notes of a played chord are spread
+over 10 to 50 ms (Goebl, "Melody lead in piano performance", JASA 110, 2001). An event keeps its outer pitches, the pitch classes above
+its bass and its distance from the event before, all that later stages may know: no velocity, tempo, tick, track or absolute
+time gets past this point, so transposition, tempo and encoding cannot matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato.score import Score
+
+NOTATED_SPREAD: Final = 0.06  # quarter notes: just under a 64th, so written ornaments stay apart
+# Of the 0.85 quantile of the gaps between onsets: over 120 score and performance pairs this gave event counts within 5.7 %
+# (mean absolute log ratio); a fixed 60 ms gave 3.8 %, but is not free of the tempo.
+PLAYED_SPREAD: Final = 0.3
+PLAYED_QUANTILE: Final = 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Events in order of onset; all arrays have shape=(n_events,) unless said.
+
+    Attributes
+    ----------
+    onset : float64, quarter notes
+    top, bass : int64, highest and lowest MIDI pitch that starts in the event
+    chord : int64, bit k set where a pitch class k semitones above the bass sounds at its start (bit 0 always is)
+    size : int64, number of different pitches that start
+    bar : int64, index of the bar, from 0
+    event_of_note : int64, shape=(n_notes,), the event of each pitched note of the score
+    pitch_classes : float64, shape=(12,), notes per pitch class
+    """
+
+    onset: NDArray[np.float64]
+    top: NDArray[np.int64]
+    bass: NDArray[np.int64]
+    chord: NDArray[np.int64]
+    size: NDArray[np.int64]
+    bar: NDArray[np.int64]
+    event_of_note: NDArray[np.int64]
+    pitch_classes: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.onset)
+
+
+def stream(score: Score) -> Stream:
+    """The normalised stream of a score; drums are left out. A score without pitched notes gives an empty stream."""
+    notes = score.pitched
+    onset = notes["onset"]
+    pitch = notes["pitch"].astype(np.int64)
+    event = cluster_onsets(onset, notated=score.beats == "notated")
+    n = int(event[-1]) + 1 if len(event) else 0
+    first = np.searchsorted(event, np.arange(n))
+    order = np.lexsort((pitch, event))
+    sorted_pitch = pitch[order]
+    bass = sorted_pitch[first] if n else np.zeros(0, np.int64)
+    last = np.append(first[1:], len(event)) - 1
+    top = sorted_pitch[last] if n else np.zeros(0, np.int64)
+    chord = np.zeros(n, np.int64)
+    np.bitwise_or.at(chord, event, 1 << ((pitch - bass[event]) % 12))
+    same = np.zeros(len(event), bool)
+    same[1:] = (sorted_pitch[1:] == sorted_pitch[:-1]) & (event[1:] == event[:-1])
+    size = np.bincount(event[~same], minlength=n)
+    start = onset[first] if n else np.zeros(0)
+    return Stream(
+        onset=start,
+        top=top,
+        bass=bass,
+        chord=chord,
+        size=size,
+        bar=score.bar_of(start),
+        event_of_note=event,
+        pitch_classes=np.bincount(pitch % 12, minlength=12).astype(np.float64),
+    )
+
+
+def cluster_onsets(onset: NDArray[Any], *, notated: bool) -> NDArray[np.int64]:
+    """Number the events that sorted onsets (quarter notes) fall into, shape=(n,), ascending from 0.
+
+    An event never spans more than its limit: a slow arpeggio or a fast run is not chained into one chord. In a performance
+    the limit is a fraction of the piece's own long gaps, so that playing everything twice as fast changes nothing.
+    """
+    if not len(onset):
+        return np.zeros(0, np.int64)
+    if notated:
+        return _bounded_clusters(onset, NOTATED_SPREAD)
+    gaps = np.diff(onset)
+    gaps = gaps[gaps > 0]
+    spread = PLAYED_SPREAD * float(np.quantile(gaps, PLAYED_QUANTILE)) if len(gaps) else 0.0
+    return _bounded_clusters(onset, spread)
+
+
+def _bounded_clusters(onset: NDArray[Any], spread: float) -> NDArray[np.int64]:
+    """Greedy runs from left to right, each at most `spread` long."""
+    boundary = np.zeros(len(onset), bool)
+    boundary[0] = True
+    # A gap wider than the limit always starts an event; only runs without such a gap need the greedy walk.
+    boundary[1:] = np.diff(onset) > spread
+    starts = np.flatnonzero(boundary)
+    ends = np.append(starts[1:], len(onset))
+    long = onset[ends - 1] - onset[starts] > spread
+    for a, b in zip(starts[long], ends[long], strict=True):
+        run = onset[a:b]
+        i = 0
+        while True:
+            i = int(np.searchsorted(run, run[i] + spread, side="right"))
+            if i >= len(run):
+                break
+            boundary[a + i] = True
+    return np.cumsum(boundary) - 1
+

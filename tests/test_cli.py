@@ -234,6 +234,70 @@ def test_a_name_that_is_no_unicode_is_still_a_line() -> None:
     assert json_line({"input": "café"}) == '{"input": "café"}\n'.encode()
 
 
+def test_the_demonstration_tells_right_from_wrong_and_draws(
+    tmp_path: Path, rooms: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fugato.cli.demo import PIECES, corpus_files
+
+    by = {str(path): composer for path, _, composer in corpus_files()}
+    assert len(by) == len(PIECES), "every piece of the demonstration comes with this music21"
+
+    def right_but_one(paths: list[str], **options: Any) -> Iterator[dict[str, Any]]:
+        for path in paths:
+            name = "Field" if by[path] == "Joplin" else by[path]
+            known = by[path] != "Monteverdi"
+            yield answer_to(path, name=name if known else "Chopin", known=known)
+
+    rooms.identify_many = right_but_one
+    answer = Answer("x", None, "composer", (Guess("Chopin", 0.9),), True, ModelName("composer", "1.0.0"))
+    rooms.identify = lambda path, **options: answer
+    model = types.SimpleNamespace(labels=[c for c in by.values() if c != "Monteverdi"])
+    monkeypatch.setattr("fugato.models.load_model", lambda name: model)
+    out = tmp_path / "demo.png"
+    result = RUNNER.invoke(app, ["demo", "--plot", str(out)])
+    assert result.exit_code == 0 and out.stat().st_size > 1000
+    assert f"{len(PIECES) - 1} of {len(PIECES)} right" in result.stderr
+    assert "none of these; nearest Chopin" in result.stdout and "joplin/maple_leaf_rag" in result.stdout
+    assert len(lines_of(RUNNER.invoke(app, ["demo", "--json", "--plot", str(out)]).stdout)) == len(PIECES)
+
+
+def test_rows_are_aligned_also_in_scripts_of_wide_letters() -> None:
+    from rich.cells import cell_len
+
+    from fugato.cli.show import _fit
+
+    for name in ("short.mid", "テスト" * 20 + ".mid", "x" * 99):
+        assert cell_len(_fit(name, 20)) == 20
+
+
+def test_the_card_of_a_model_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fugato.models import folder as folders
+    from fugato.models import local_folder, save_model
+    from fugato.models.card import Card
+
+    monkeypatch.setattr("fugato.models.load_model", folders.load_model)
+    figure = {"name": "accuracy", "value": 0.8, "interval": [0.7, 0.9], "protocol": "grouped 5-fold", "n": 19}
+    card = Card(
+        "mine",
+        "1.0.0",
+        "composer",
+        "ngram-linear",
+        {"Bach": 12},
+        {"name": "ngrams"},
+        figures=(figure,),
+        limits=("Not for jazz.",),
+    )
+    save_model(local_folder("mine"), card, {"vocabulary": ["a"]})
+    (shown,) = lines_of(RUNNER.invoke(app, ["models", "mine"]).stdout)
+    assert shown["labels"] == {"Bach": 12} and shown["figures"] == [figure]
+    assert "mine" in [line["name"] for line in lines_of(RUNNER.invoke(app, ["models"]).stdout)]
+    monkeypatch.setattr("fugato.cli.models.is_table", lambda as_json: not as_json)
+    text = RUNNER.invoke(app, ["models", "mine"]).stdout
+    for words in ("ngram-linear", "0.800 [0.700, 0.900]", "grouped 5-fold", "Bach", "Not for jazz."):
+        assert words in text
+    assert "ngram-linear" in RUNNER.invoke(app, ["models"]).stdout
+
+
 # -- in a process of its own ---------------------------------------------------------------------------------------
 
 FAKE = """

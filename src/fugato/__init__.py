@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .corpus import audit, load_corpus
     from .errors import FugatoError
     from .models import load_model
-    from .read import read
+    from .read import read, read_all
     from .score import Score
     from .train import train
     from .write import plot
@@ -30,6 +30,7 @@ __version__: Final = "0.1.0"
 # Public name -> the module that defines it. Adding a public name means adding one line here and one above.
 _WHERE: Final[dict[str, str]] = {
     "read": "fugato.read",
+    "read_all": "fugato.read",
     "identify": "fugato.composer",
     "plot": "fugato.write",
     "load_model": "fugato.models",
@@ -44,6 +45,7 @@ _WHERE: Final[dict[str, str]] = {
 __all__ = [
     "__version__",
     "read",
+    "read_all",
     "identify",
     "plot",
     "load_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ACCENT: Final = "bold blue"
 BAR: Final = 24  # characters of a probability of 1
+PAGE: Final = 120  # columns where there is no terminal
 NARROWEST_NAME: Final = 12
 WIDEST_NAME: Final = 48
 
@@ -25,7 +27,8 @@ def console() -> Console:
     """Rich on stdout; it leaves colours out where the terminal or NO_COLOR say so."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PAGE
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def verdict(answer: dict[str, Any]) -> str:
@@ -163,5 +166,9 @@ def _evidence(answer: dict[str, Any]) -> list[str]:
 
 
 def _fit(text: str, width: int) -> str:
-    """`text` in exactly `width` characters; the end of a path says more than its beginning."""
-    return text.ljust(width) if len(text) <= width else "…" + text[len(text) - width + 1 :]
+    """`text` in exactly `width` columns of a terminal; the end of a path says more than its beginning."""
+    from rich.cells import cell_len, set_cell_size
+
+    while cell_len(text) > width:
+        text = "…" + text[2 if text.startswith("…") else 1 :]
+    return set_cell_size(text, width)

@@ -38,7 +38,7 @@ def sample(corpora: Path, corpus: str, suffix: str, size: int, seed: int = 7) ->
         ("mutopia", ".mid", 100, 0.99),
         ("openscore", ".mxl", 30, 1.0),
         ("asap", ".musicxml", 20, 1.0),
-        ("nifc", ".krn", 8, 1.0),
+        ("nifc", ".krn", 60, 1.0),
         ("unseen", ".abc", 6, 1.0),
     ],
 )
@@ -89,3 +89,20 @@ def test_every_hostile_file_is_read_or_refused(corpora: Path) -> None:
     kinds = Counter(i.result.kind for i in items if isinstance(i.result, FugatoError))
     assert kinds["timeout"] == 0
     assert sum(isinstance(i.result, Score) for i in items) > 0.7 * len(items)
+
+
+def test_kern_notes_are_those_that_music21_reads(corpora: Path) -> None:
+    from music21.humdrum.spineParser import HumdrumDataCollection
+
+    from fugato.read.streams import score_of_streams
+
+    paths = [p for p in sample(corpora, "nifc", ".krn", 200) if "chorales" in p.parts[-3] and p.stat().st_size < 12_000]
+    for path in paths[:8]:
+        collection = HumdrumDataCollection(path.read_text(encoding="utf-8"))
+        collection.parse()
+        theirs = score_of_streams([collection.stream], "", Limits())
+        ours = read(path, sandbox=False)
+        assert np.array_equal(ours.notes["pitch"], theirs.notes["pitch"])
+        assert np.allclose(ours.notes["onset"], theirs.notes["onset"], atol=0.01)
+        assert np.allclose(ours.notes["duration"], theirs.notes["duration"], atol=0.01)
+        assert ours.meters == theirs.meters

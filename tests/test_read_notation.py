@@ -183,6 +183,31 @@ def test_kern_with_pickup_tie_and_grace_note() -> None:
     assert len(found) == 10
 
 
+def test_kern_voices_part_and_meet_again() -> None:
+    text = "**kern\n*M2/4\n=1\n*^\n4c\t2E\n4d\t.\n=2\t=2\n*v\t*v\n2c;\n==\n*-\n"
+    assert rows(read(text.encode(), sandbox=False)) == [(0.0, 2.0, 52), (0.0, 1.0, 60), (1.0, 1.0, 62), (2.0, 2.0, 60)]
+
+
+@pytest.mark.parametrize(
+    ("token", "length", "pitch"),
+    [
+        ("4.c", 1.5, 60),
+        ("0CC", 8.0, 36),
+        ("12f##", 1 / 3, 67),
+        ("8B--", 0.5, 57),
+        ("3%2ee", 8 / 3, 76),
+        ("(16..ggL", 0.4375, 79),
+    ],
+)
+def test_kern_tokens_say_length_and_pitch(token: str, length: float, pitch: int) -> None:
+    (only,) = rows(read(f"**kern\n{token}\n*-\n".encode(), sandbox=False))
+    assert only == (0.0, pytest.approx(length), pitch)
+
+
+def test_kern_with_a_missing_column_is_corrupt() -> None:
+    assert refused(b"**kern\t**kern\n4c\t4e\n4d\n*-\t*-\n").kind == "corrupt"
+
+
 def test_kern_without_notes_is_empty() -> None:
     assert refused(b"**kern\n*M4/4\n1r\n*-\n").kind == "empty"
 

@@ -1,4 +1,4 @@
-"""music21 streams -> Score, for the formats that music21 parses (kern and ABC).
+"""music21 streams -> Score, for ABC, which music21 parses, and for the comparisons in the tests.
 
 Walks parts, measures and voices once, without flattening or copying: bars are where the measures start, so a pickup
 or an irregular bar of the print is kept. Imported in a worker only.

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import math
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException, DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.parsers import expat
 
 from fugato.errors import FugatoError
 from fugato.read.limits import Limits
@@ -27,6 +25,7 @@ from fugato.score import Key, Meter, Part, Score, Tempo
 
 STEPS: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 UNPITCHED: Final = 38  # key of an unpitched note without an instrument: the snare drum of General MIDI
+PROLOG: Final = 65_536  # bytes of XML that are looked at in one go for declarations
 ROUNDING: Final = 0.03  # quarter notes by which rounded divisions may miss a full bar
 FORTE: Final = 90  # MIDI velocity that the dynamics of 100 percent stand for
 BEATS: Final = {  # quarter notes of a note type
@@ -67,12 +66,9 @@ def _parse(data: bytes, limits: Limits) -> Element:
     if data.count(b"<") > limits.xml_tags:
         raise FugatoError("too-large", f"More than {limits.xml_tags:,} XML tags.")
     try:
-        root: Element = fromstring(data)
-    except (EntitiesForbidden, ExternalReferenceForbidden, DTDForbidden) as e:
-        raise FugatoError("corrupt", "It defines XML entities, which no score needs and harmful files use.") from e
-    except DefusedXmlException as e:
-        raise FugatoError("corrupt", "It uses XML in a way that no score needs and harmful files do.") from e
-    except (ParseError, ValueError, LookupError) as e:
+        _refuse_entities(data)
+        root = fromstring(data)
+    except (ParseError, expat.ExpatError, ValueError, LookupError) as e:
         text = decode(data) if b"encoding=" not in data[:200] else None
         if text is None or text.encode() == data:
             raise FugatoError("corrupt", f"The XML is damaged ({e}).") from e
@@ -81,6 +77,23 @@ def _parse(data: bytes, limits: Limits) -> Element:
         if isinstance(element.tag, str) and element.tag[:1] == "{":
             element.tag = element.tag.partition("}")[2]
     return root
+
+
+def _refuse_entities(data: bytes) -> None:
+    """Look at what stands before the root element, the only place for declarations, for entities of any kind."""
+
+    def refuse(*_: object) -> None:
+        raise FugatoError("corrupt", "It defines XML entities, which no score needs and harmful files use.")
+
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse  # a document type of its own is allowed: nothing is fetched for it
+    reached: list[object] = []
+    parser.StartElementHandler = lambda *_: reached.append(None)
+    for start in range(0, len(data), PROLOG):
+        parser.Parse(data[start : start + PROLOG], False)
+        if reached:
+            return
 
 
 def _timewise(root: Element) -> dict[str, list[Element]]:

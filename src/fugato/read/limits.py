@@ -19,7 +19,7 @@ class Limits:
 
     midi_bytes: int = 16_000_000  # a Standard MIDI File; the largest of 20,000 real ones has 0.6 MB
     text_bytes: int = 50_000_000  # MusicXML (unpacked), kern, ABC
-    xml_tags: int = 5_000_000  # opening and closing ones, in MusicXML
+    xml_tags: int = 3_000_000  # opening and closing ones, in MusicXML
     tracks: int = 1_024  # track chunks of a MIDI file
     events: int = 1_500_000  # MIDI events of all kinds
     notes: int = 300_000  # the longest act of Wagner has about 100,000; "black MIDI" has millions

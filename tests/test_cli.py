@@ -254,7 +254,7 @@ def test_the_demonstration_tells_right_from_wrong_and_draws(
     model = types.SimpleNamespace(labels=[c for c in by.values() if c != "Monteverdi"])
     monkeypatch.setattr("fugato.models.load_model", lambda name: model)
     out = tmp_path / "demo.png"
-    result = RUNNER.invoke(app, ["demo", "--plot", str(out)])
+    result = RUNNER.invoke(app, ["demo", "--plot", str(out)], env={"COLUMNS": "160"})
     assert result.exit_code == 0 and out.stat().st_size > 1000
     assert f"{len(PIECES) - 1} of {len(PIECES)} right" in result.stderr
     assert "none of these; nearest Chopin" in result.stdout and "joplin/maple_leaf_rag" in result.stdout
@@ -292,10 +292,10 @@ def test_the_card_of_a_model_is_shown(tmp_path: Path, monkeypatch: pytest.Monkey
     assert shown["labels"] == {"Bach": 12} and shown["figures"] == [figure]
     assert "mine" in [line["name"] for line in lines_of(RUNNER.invoke(app, ["models"]).stdout)]
     monkeypatch.setattr("fugato.cli.models.is_table", lambda as_json: not as_json)
-    text = RUNNER.invoke(app, ["models", "mine"]).stdout
+    text = RUNNER.invoke(app, ["models", "mine"], env={"COLUMNS": "160"}).stdout
     for words in ("ngram-linear", "0.800 [0.700, 0.900]", "grouped 5-fold", "Bach", "Not for jazz."):
         assert words in text
-    assert "ngram-linear" in RUNNER.invoke(app, ["models"]).stdout
+    assert "ngram-linear" in RUNNER.invoke(app, ["models"], env={"COLUMNS": "160"}).stdout
 
 
 # -- in a process of its own ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ tenth of one.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NoReturn
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.parsers import expat
 
@@ -82,7 +82,7 @@ def _parse(data: bytes, limits: Limits) -> Element:
 def _refuse_entities(data: bytes) -> None:
     """Look at what stands before the root element, the only place for declarations, for entities of any kind."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object) -> NoReturn:
         raise FugatoError("corrupt", "It defines XML entities, which no score needs and harmful files use.")
 
     parser = expat.ParserCreate()

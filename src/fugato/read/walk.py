@@ -229,9 +229,10 @@ def _chain(b: NDArray[np.uint8]) -> array[int]:
     bad = (size > 4) | NO_EVENT[status]
     bad[variable[end | (width > 4)]] = True
     table = np.empty((n, 3), np.int32)
-    for r in range(3):
-        table[:, r] = following + STEP[r][status] - STEP[0][status]
-        table[bad, r] = STOP
+    table[:, 0] = following
+    table[:, 1] = following + MORE[1][status]
+    table[:, 2] = following + MORE[2][status]
+    table[bad] = STOP
     table[status < 0x80, 0] = STOP
     flat = array("i")
     flat.frombytes(table.tobytes())
@@ -254,6 +255,7 @@ def _steps() -> NDArray[np.int32]:
 
 
 STEP: Final = _steps()
+MORE: Final = STEP - STEP[0]  # what a running status adds to that
 VARIABLE: Final = np.isin(np.arange(256), [0xF0, 0xF7, META])
 NO_EVENT: Final = np.isin(np.arange(256), [0xF4, 0xF5])
 

@@ -140,6 +140,7 @@ def test_film_time_is_read_as_quarters_at_120() -> None:
         (header(1) + chunk(scale() + END, length=7) + b"", "wrong length"),
         (header(1) + chunk(scale()), "no end mark"),
         (header(1) + chunk(scale() + END + b"\x00\x90\x3c\x40"), "after its end mark"),
+        (header(1) + chunk(note(60, 480) + END + scale()[9:] + END), "in its middle"),
         (header(2) + chunk(scale() + END, length=3) + chunk(END), "wrong length"),
         (midi(scale()) + b"\x1a" * 5, "after the last track"),
         (midi(scale() + b"\x00\xf8"), "System messages"),

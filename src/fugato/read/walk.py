@@ -95,7 +95,11 @@ class Walk:
         states, end, why = self._follow(start, limit)
         lost = 0
         for _ in range(RESUMES):
-            again = self._resume(end + 1, limit) if why == "bad" else limit
+            if why == "end" and trusted and end < declared and self._is_row(end, declared, long=True):
+                self.warnings.append(f"Track {number} has an end mark in its middle; it was read to its end.")
+                again = end
+            else:
+                again = self._resume(end + 1, limit) if why == "bad" else limit
             if again >= limit:
                 break
             lost += again - end
@@ -134,13 +138,13 @@ class Walk:
                 return start
         return limit
 
-    def _is_row(self, pos: int, limit: int) -> bool:
-        """Whether `ROW` events with a status byte each, or the end of the track, stand here without a fault."""
+    def _is_row(self, pos: int, limit: int, *, long: bool = False) -> bool:
+        """Whether `ROW` events with a status byte each, or the end of the track, stand here without a fault; `long`: the first may be late."""
         b, data_bytes = self.data, 0
         for i in range(ROW):
             if pos >= limit:
                 return i > 1
-            if b[pos] >= 0x80 and i == 0:  # a lost status byte is not to be taken for a long time
+            if b[pos] >= 0x80 and i == 0 and not long:  # a stray status byte is no time
                 return False
             pos += 1 + (b[pos] >= 0x80)
             if pos + 3 > limit:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import show
 from .edge import message
 from .output import is_table, print_json
+
+if TYPE_CHECKING:
+    from ..corpus import AuditReport
 
 EXAMPLES = 5  # findings of each kind that are shown on a terminal
 
@@ -19,37 +23,59 @@ def audit(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Write the full report and a corrected index here.")
     ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also measure what the files alone give away (needs the extra train).")
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Find duplicates and conflicting labels in a collection, and correct its index."""
     from ..corpus import audit as examine
     from ..corpus import load_corpus
 
-    report = examine(load_corpus(data))
+    report = examine(load_corpus(data), jobs=jobs)
+    if probe:
+        from ..study.probe import probe as measure
+
+        report = replace(report, probe=measure(report))
     if out is not None:
         report.write(out)
         message(f"fugato: the report and a corrected index are in {out}")
-    found: dict[str, Any] = report.to_dict()
     if is_table(as_json):
-        _summary(found)
+        _summary(report)
     else:
-        print_json(found)
+        print_json(report.to_dict())
 
 
-def _summary(found: dict[str, Any]) -> None:
+def _summary(report: AuditReport) -> None:
     """Numbers first, then a few findings of each kind."""
-    rows = []
-    for name, value in found.items():
-        if isinstance(value, list | dict):
-            rows.append([name.replace("_", " "), f"{len(value):,}"])
-        elif value is not None:
-            rows.append([name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value)])
-    show.table(["", "number "], rows)
+    show.table(["", "number "], [[name, count] for name, count in report.table()])
+    conflicts = [
+        " = ".join(f"{p.composer}: {p.title}" for p in _one_a_name(c.pieces))
+        + (f" → {c.proposed}" if c.proposed else f" ({c.kind})")
+        for c in report.conflicts
+    ]
+    _examples("contradicting labels", conflicts)
+    _examples("unreadable files", [f"{u.id}: {u.reason}" for u in report.unreadable])
+    if report.probe is not None:
+        rows = [
+            [target, f"{p['accuracy']:.3f}", f"{p['majority_accuracy']:.3f}", f"{p['balanced_accuracy']:.3f}"]
+            for target, p in report.probe.items()
+        ]
+        show.table(["the files alone tell the", "accuracy", "commonest", "balanced accuracy"], rows)
+
+
+def _one_a_name(pieces: Any) -> list[Any]:
+    """The first piece under each composer's name."""
+    return list({p.composer: p for p in reversed(pieces)}.values())[::-1]
+
+
+def _examples(name: str, findings: list[str]) -> None:
+    if not findings:
+        return
     screen = show.console()
-    for name, value in found.items():
-        if isinstance(value, list) and value:
-            screen.print(f"{name.replace('_', ' ')}:", style=show.ACCENT)
-            for finding in value[:EXAMPLES]:
-                screen.print(show.plain(finding))
-            if len(value) > EXAMPLES:
-                screen.print(f"  … and {len(value) - EXAMPLES:,} more", style="dim")
+    screen.print(f"{name}:", style=show.ACCENT)
+    for finding in findings[:EXAMPLES]:
+        screen.print(show.plain(finding))
+    if len(findings) > EXAMPLES:
+        screen.print(f"  … and {len(findings) - EXAMPLES:,} more", style="dim")

@@ -17,7 +17,7 @@ import os
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, overload
@@ -315,10 +315,11 @@ def load_corpus(source: str | os.PathLike[str] | Corpus) -> Corpus:
     )
 
 
-def write_index(corpus: Corpus, path: str | os.PathLike[str]) -> Path:
+def write_index(corpus: Corpus, path: str | os.PathLike[str], *, exclude: Mapping[str, str] | None = None) -> Path:
     """Write an index file that `load_corpus` reads back; paths are relative to it where they can be.
 
     ``composer`` is the collection's own label and ``label_corrected`` the corpus's, where they differ by more than spelling.
+    `exclude` gives, by id, the reason why a piece is to be left out from now on.
     """
     target = Path(path)
     extras = sorted({key for piece in corpus for key in piece.extra} - {"label", *COLUMNS})
@@ -335,7 +336,7 @@ def write_index(corpus: Corpus, path: str | os.PathLike[str]) -> Path:
                     "path": _relative(piece.path, target.parent),
                     "composer": label,
                     "group": piece.group or "",
-                    "exclude": "",
+                    "exclude": (exclude or {}).get(piece.id, ""),
                     "label_corrected": piece.composer if label_of(label) != piece.composer else "",
                     "sha256": piece.sha256 or corpus._hashes.get(piece.path, ""),
                 }

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.corpus.corpus import Corpus, Piece
-from fugato.corpus.works import Hashes, fingerprint
+from fugato.corpus.works import Hashes, distinct, fingerprint
 from fugato.errors import FugatoError
 from fugato.read import read_many
 from fugato.represent.stream import stream
@@ -203,7 +203,8 @@ def _together(found: list[Facts]) -> Facts:
     """One file of several tunes: all their grams, the artefacts of the first."""
     if len(found) == 1:
         return found[0]
-    grams = np.unique(np.concatenate([f.grams for f in found]))
+    grams = np.sort(np.concatenate([f.grams for f in found]))
+    grams = grams[distinct(grams)]
     first = found[0]
     return Facts(grams, first.artefacts, sum(f.notes for f in found), sum(f.seconds for f in found), first.text)
 

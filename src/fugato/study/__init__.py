@@ -1,0 +1,1 @@
+"""Features, pictures, reports, benchmarks and probes of collections and models."""

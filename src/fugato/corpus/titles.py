@@ -35,6 +35,11 @@ _KINDS: Final = re.compile(
 )
 
 
+# A number that counts a composer's sonatas or symphonies, not the pieces of an opus: "Sonata No. 21, op. 53", "Symphony op. 68 no. 6"
+_COUNTED: Final = re.compile(r"\b(?:sonat|symphon|sinfon|quartet|quintet|trio|concert)\w*[^\d/]{0,24}$")
+_SYMPHONY: Final = re.compile(r"\b(?:symphon|sinfon)")
+
+
 def work_keys(composer: str, title: str) -> frozenset[str]:
     """Keys of the work that a title names, such as ``{"Chopin op 28 4"}``; empty where it names none.
 
@@ -49,10 +54,19 @@ def work_keys(composer: str, title: str) -> frozenset[str]:
     if composer == "Haydn":
         keys |= {f"Haydn hob {m[1]} {int(m[2])}" for m in _HOBOKEN.finditer(text)}
     for match in _OPUS.finditer(text):
-        within = _WITHIN.search(text, match.end()) or _WITHIN.search(text[: match.start()])
-        number = next((g for g in within.groups() if g), "") if within else ""
+        number = "" if _SYMPHONY.search(text) else _number_within(text, match)
         keys.add(f"{composer} op {int(match[1])} {number}".rstrip())
     if not keys:
         for match in _KINDS.finditer(text):
             keys.add(f"{composer} {match[1]} {int(match[2])}")
     return frozenset(keys)
+
+
+def _number_within(text: str, opus: re.Match[str]) -> str:
+    """The number of a piece within an opus, as it stands after the opus, or before it; "" where there is none."""
+    before = text[: opus.start()]
+    after = _WITHIN.search(text, opus.end())
+    found = after or _WITHIN.search(before)
+    if found is None or (after is None and _COUNTED.search(before[: found.start()])):
+        return ""
+    return str(int(next(g for g in found.groups() if g)))

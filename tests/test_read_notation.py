@@ -101,7 +101,8 @@ def test_tempo_marks_are_read_with_or_without_sound() -> None:
 
 
 def test_parts_stay_together_where_one_has_a_short_measure() -> None:
-    listed = '<score-part id="P1"><part-name>A</part-name></score-part><score-part id="P2"><part-name>B</part-name></score-part>'
+    listed = '<score-part id="P1"><part-name>A</part-name></score-part>'
+    listed += '<score-part id="P2"><part-name>B</part-name></score-part>'
     second = '<part id="P2"><measure number="1"><attributes><divisions>1</divisions></attributes>'
     second += "</measure><measure number='2'>" + xml_note("E", duration=4) + "</measure></part>"
     score = xml(xml_note("C", duration=16), xml_note("D", duration=16), part_list=listed, more=second)

@@ -1,10 +1,12 @@
 """Humdrum ``**kern`` -> Score, straight from the table of spines.
 
-After David Huron's *Humdrum Toolkit* reference manual and Craig Sapp's guide to kern (humdrum.org). Each spine knows when its last
-token ends, so a token starts there; at a bar line all spines stand at the same time. Title and composer come from the reference
-records ``!!!OTL`` and ``!!!COM``. Kern is written at sounding pitch; repeats and expansion lists are not followed.
+After David Huron's *Humdrum Toolkit* reference manual and Craig Sapp's guide to kern (humdrum.org). Each spine knows
+when its last token ends, so a token starts there; at a bar line all spines stand at the same time. Title and composer
+come from the reference records ``!!!OTL`` and ``!!!COM``. Kern is written at sounding pitch; repeats and expansion
+lists are not followed.
 
-music21 reads kern too, and is the yardstick of the tests; it takes about a second a file where this takes twenty milliseconds.
+music21 reads kern too, and is the yardstick of the tests; it takes about a second a file where this takes twenty
+milliseconds.
 """
 
 from __future__ import annotations
@@ -217,7 +219,7 @@ class _Reader:
 
 
 def _join(branches: list[_Spine]) -> list[_Spine]:
-    """One spine for each part among neighbours that are joined; a branch that stands alone (a slip) joins its neighbour."""
+    """One spine for each part among neighbours that are joined; a branch alone (a slip) joins its neighbour."""
     groups: list[list[_Spine]] = []
     for spine in branches:
         if groups and (groups[-1][0].part == spine.part or len(groups[-1]) == 1):

@@ -24,8 +24,8 @@ IN_PROCESS: Final = 1_000_000  # bytes of a MIDI file up to which its reader, pl
 class Item(NamedTuple):
     """What became of one source.
 
-    `sha256` is that of the bytes that were read, "" where they could not be. `result` is a Score (bytes with `then`) or the
-    FugatoError that refused it; for a book of tunes it is that of the first, and `tunes` has them all.
+    `sha256` is that of the bytes that were read, "" where they could not be. `result` is a Score (bytes with `then`)
+    or the FugatoError that refused it; for a book of tunes it is that of the first, and `tunes` has them all.
     """
 
     source: Source

@@ -1,7 +1,7 @@
 """Compressed MusicXML (.mxl) -> the MusicXML in it.
 
-After *MusicXML 4.0* (W3C, 2021), "Compressed .mxl files": a zip whose META-INF/container.xml names the score. The zip's own claims about
-sizes are not trusted: unpacking stops at the limit.
+After *MusicXML 4.0* (W3C, 2021), "Compressed .mxl files": a zip whose META-INF/container.xml names the score. The
+zip's own claims about sizes are not trusted: unpacking stops at the limit.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _decode(walk: Walk, form: int, division: int) -> Events:
         if wrong.sum() > BAD_DATA_SHARE * voice.sum():
             raise FugatoError("corrupt", f"{wrong.sum() / voice.sum():.0%} of the MIDI events have values over 127.")
         walk.warnings.append(
-            f"{wrong.sum()} events have values over 127; notes of such a pitch were left out, velocities lowered to 127."
+            f"{wrong.sum()} events have values over 127; notes of such a pitch were left out, velocities lowered."
         )
         walk.damaged = True
     if ((status > 0xF0) & (status < META) & (status != SYSEX[1])).any():

@@ -139,7 +139,10 @@ class Walk:
         return limit
 
     def _is_row(self, pos: int, limit: int, *, long: bool = False) -> bool:
-        """Whether `ROW` events with a status byte each, or the end of the track, stand here without a fault; `long`: the first may be late."""
+        """Whether `ROW` events with a status byte each, or the end of the track, stand here without a fault.
+
+        With `long`, the first event may come after a long time.
+        """
         b, data_bytes = self.data, 0
         for i in range(ROW):
             if pos >= limit:

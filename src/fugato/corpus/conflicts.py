@@ -34,11 +34,15 @@ OWN_SHARE: Final = 0.08  # of the smaller set of own grams; see above
 OWN_GRAMS: Final = 30
 COPY_SHARE: Final = 0.2  # of all grams, between pieces of one label: copies that have a vote
 MAJORITY: Final = 2.0  # times as many different encodings as under the next name
+PLAIN_SHARE: Final = 0.25  # below it a label is not corrected: transcriptions lie here, with titles that do not say so
 NAMING: Final = frozenset({"bwv", "k", "d", "rv", "hwv", "hob"})  # catalogues whose number names their composer
 LEAST_NUMBER: Final = 10  # "in D 2" is a key and a movement
 ALMOST: Final = 0.88  # likeness of a word to a surname, so that "chubert" is Schubert
+_ARRANGED: Final = re.compile(
+    r"\b(?:arr|arrang\w*|transcri\w*|paraphrase\w*|edition|after|nach|d'apres|themes?|hymn ?tune)\b"
+)
 
-Kind = Literal["wrong-label", "arrangement", "attribution", "undecided"]
+Kind = Literal["wrong-label", "arrangement", "namesake", "attribution", "undecided"]
 Verdict = Literal["keep", "relabel", "arrangement", "copy", "open"]
 
 
@@ -62,7 +66,7 @@ class Conflict:
 
     Attributes
     ----------
-    kind : "wrong-label", "arrangement", "attribution" (one side names nobody) or "undecided"
+    kind : "wrong-label", "arrangement", "namesake" (one surname, two people), "attribution" (one side names nobody) or "undecided"
     composers : tuple of str
     proposed : str
         The composer that the evidence names; "" where it names none.
@@ -130,6 +134,7 @@ def find_conflicts(pieces: Sequence[Piece], known: Sequence[Known], found: Links
     conflicts = [
         _judge([pieces[i] for i in members[c]], [known[i] for i in members[c]], *strongest[c], identical=c in twice)
         for c in strongest
+        if any(canonical(pieces[i].composer) is not None for i in members[c])
     ]
     return sorted(conflicts, key=lambda c: (-c.share, -c.grams, c.pieces[0].id))
 
@@ -192,36 +197,39 @@ def _judge(pieces: Sequence[Piece], known: Sequence[Known], share: float, grams:
     people = [n for n in names if canonical(n) is not None]
     named = [_others_named(p, people) for p in pieces]
     evidence = [
-        f"the title “{p.title}” under {p.composer} names {' and '.join(others)}"
+        f"“{p.title}” under {p.composer} also names {' and '.join(others)}"
         for p, others in zip(pieces, named, strict=True)
         if others
     ]
-    numbered = {p.composer for p in pieces if _has_number(p.composer, p.title)}
+    numbered: dict[str, set[str]] = defaultdict(set)  # catalogues by composer whose numbers stand under the own name
     votes: Counter[str] = Counter()
     for piece in pieces:
+        own = _catalogues(piece.composer, piece.title)
+        numbered[piece.composer] |= own
         for other in people:
-            if (
-                other != piece.composer
-                and _has_number(other, piece.title)
-                and not _has_number(piece.composer, piece.title)
-            ):
+            if other != piece.composer and _catalogues(other, piece.title) and not own:
                 votes[other] += 1
-                evidence.append(f"“{piece.title}” under {piece.composer} bears a catalogue number of {other}'s works")
+                evidence.append(f"“{piece.title}” under {piece.composer} bears a number of {other}'s catalogue")
+    both = [n for n in people if numbered[n]]
+    if len({c for n in both for c in numbered[n]}) < len(both):  # K is Köchel's and Kirkpatrick's
+        both = []
     encodings = _encodings(pieces, known)
     counted = ", ".join(f"{name} {count}" for name, count in encodings.most_common())
     evidence.append(f"different encodings under each name: {counted}")
+    leading = _leading(votes, 1.0) if votes else _leading(encodings, MAJORITY)
     kind: Kind = "undecided"
     proposed = ""
     if len(people) < len(names):
         kind, proposed = "attribution", people[0] if len(people) == 1 else ""
-    elif len(numbered) > 1:
+    elif len(both) > 1:
         kind = "arrangement"
-        evidence.append(f"it stands in the catalogues of {' and '.join(sorted(numbered))}")
-    elif any(named):
+        evidence.append(f"it stands in the catalogues of {' and '.join(sorted(both))}")
+    elif any(named) or any(p.composer != leading and _says_arranged(p) for p in pieces):
         kind = "arrangement"
-    else:
-        proposed = _leading(votes, 1.0) if votes else _leading(encodings, MAJORITY)
-        kind = "wrong-label" if proposed else "undecided"
+    elif any(_meant(_surname(a), _surname(b)) for a in names for b in names if a < b):
+        kind = "namesake"
+    elif leading and share >= PLAIN_SHARE and set(both) <= {leading}:
+        kind, proposed = "wrong-label", leading
     verdicts = _verdicts(pieces, known, kind, proposed)
     claims = tuple(Claim(p.id, p.composer, p.title, v) for p, v in zip(pieces, verdicts, strict=True))
     return Conflict(kind, names, proposed, round(share, 4), grams, identical, claims, tuple(dict.fromkeys(evidence)))
@@ -252,12 +260,16 @@ def _verdicts(pieces: Sequence[Piece], known: Sequence[Known], kind: Kind, propo
 
 
 def _others_named(piece: Piece, people: Iterable[str]) -> list[str]:
-    """Whom of `people` the title names beside its own label: an arrangement, or a piece after somebody.
+    """Whom of `people` the title, or the collection's own list of composers, names beside the label."""
+    text = " ".join([piece.title, piece.extra.get("label", ""), piece.extra.get("composers_raw", "")])
+    words = set(_words(text))
+    own = _surname(piece.composer)
+    surnames = {o: _surname(o) for o in people if o != piece.composer}
+    return [o for o, name in surnames.items() if not _meant(own, name) and any(_meant(w, name) for w in words)]
 
-    A title that names the label itself together with a word a letter off another's surname ("chubert-Liszt") counts too.
-    """
-    words = set(_words(piece.title))
-    return [o for o in people if o != piece.composer and any(_meant(w, _words(o)[-1]) for w in words)]
+
+def _says_arranged(piece: Piece) -> bool:
+    return bool(_ARRANGED.search(" ".join(_plain(piece.title).split())))
 
 
 def _meant(word: str, surname: str) -> bool:
@@ -266,18 +278,27 @@ def _meant(word: str, surname: str) -> bool:
     return len(word) > 5 and SequenceMatcher(None, word, surname).ratio() >= ALMOST
 
 
+def _surname(name: str) -> str:
+    words = [w for w in _words(name) if w not in ("i", "ii", "iii", "jr", "sr")]
+    return words[-1] if words else ""
+
+
 def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower().replace("_", " ")
-    return re.findall(r"[a-z]+", plain) or [""]
+    return re.findall(r"[a-z]+", _plain(text)) or [""]
 
 
-def _has_number(composer: str, title: str) -> bool:
-    """Whether a title bears a number of a catalogue that holds this composer's works alone."""
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower().replace("_", " ")
+
+
+def _catalogues(composer: str, title: str) -> set[str]:
+    """Catalogues of this composer's works that a title bears a number of."""
+    found = set()
     for key in work_keys(composer, title):
         catalogue, *numbers = key.removeprefix(f"{composer} ").split(" ")
         if catalogue in NAMING and int(numbers[-1]) >= LEAST_NUMBER:
-            return True
-    return False
+            found.add(catalogue)
+    return found
 
 
 def _encodings(pieces: Sequence[Piece], known: Sequence[Known]) -> Counter[str]:

@@ -33,7 +33,17 @@ def audit(
     from ..corpus import audit as examine
     from ..corpus import load_corpus
 
-    report = examine(load_corpus(data), jobs=jobs)
+    corpus = load_corpus(data)
+    with show.progress(len(corpus)) as advance:
+        done = 0
+
+        def tell(so_far: int, _: int) -> None:
+            nonlocal done
+            while done < so_far:
+                advance()
+                done += 1
+
+        report = examine(corpus, jobs=jobs, progress=tell)
     if probe:
         from ..study.probe import probe as measure
 

@@ -117,4 +117,3 @@ def _bounded_clusters(onset: NDArray[Any], spread: float) -> NDArray[np.int64]:
                 break
             boundary[a + i] = True
     return np.cumsum(boundary) - 1
-

@@ -1,0 +1,269 @@
+"""Who wrote this: a file, bytes or a Score in, an Answer out; many files at once in worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato.answer import Answer, Guess, ModelName
+from fugato.composer.ngram_linear import RECIPE, NgramLinear
+from fugato.corpus.names import canonical, composer_info
+from fugato.errors import FugatoError
+from fugato.models import load_model
+from fugato.read import bytes_of, name_of, read, read_many
+from fugato.represent.stream import Stream, stream
+from fugato.score import Score
+
+LEAST_EVENTS: Final = 12  # events with fewer there is nothing to count
+SHORT_EVENTS: Final = 100  # events under which people are told that the piece is short
+TELLING_BARS: Final = 8  # bars named as evidence, for the first and for the second composer each
+
+Source = str | os.PathLike[str] | bytes | BinaryIO | Score
+
+
+def identify(
+    source: Source,
+    *,
+    model: str | os.PathLike[str] = "composer",
+    candidates: Sequence[str] | None = None,
+    explain: bool = False,
+    top: int | None = None,
+) -> Answer:
+    """Name the composer of a piece.
+
+    Parameters
+    ----------
+    source : path, bytes, binary file object or Score
+    model : str or path
+        A shipped or local model, or a model folder.
+    candidates : sequence of str, optional
+        Ask only between these composers, in any usual spelling; the probabilities are then among them.
+    explain : bool
+        Fill `Answer.evidence` with the bars that spoke most for the first and second name.
+    top : int, optional
+        Keep only so many names of the ranking; all of them otherwise.
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    FugatoError
+        ``not-music``, ``empty``, ``drums-only``, ``too-short`` and what else `fugato.read` raises; ``no-model``,
+        ``bad-model``; ``bad-option`` for a candidate that the model does not know.
+
+    Examples
+    --------
+    >>> import fugato
+    >>> fugato.identify("nocturne.mid").name  # doctest: +SKIP
+    'Chopin'
+    """
+    classifier = _classifier(os.fspath(model))
+    chosen = _candidates(classifier, candidates)
+    started = time.perf_counter()
+    if isinstance(source, Score):
+        return _answer(source, None, None, classifier, chosen, explain, top, started)
+    name = name_of(source)
+    data = bytes_of(source, name)
+    score = read(data, name=name)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return _answer(score, name, sha256, classifier, chosen, explain, top, started)
+
+
+def identify_many(
+    sources: Iterable[str | os.PathLike[str]],
+    *,
+    model: str | os.PathLike[str] = "composer",
+    candidates: Sequence[str] | None = None,
+    explain: bool = False,
+    top: int | None = None,
+    jobs: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The contract's JSON object for each file, answers and errors alike, in the order of the input.
+
+    Files are read and judged in `jobs` worker processes (one a core by default) that a bad file can take down without harm to the
+    others; memory does not grow with their number. A book of tunes answers for its first tune, and for all of them in
+    ``parts``.
+
+    Raises
+    ------
+    FugatoError
+        For a wrong model or option, before anything is read.
+    """
+    classifier = _classifier(os.fspath(model))
+    _candidates(classifier, candidates)
+    options = {
+        "model": str(classifier.model.folder),
+        "candidates": list(candidates) if candidates is not None else None,
+        "explain": explain,
+        "top": top,
+    }
+    workers = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+    return _answers(sources, workers, options)
+
+
+def _answers(sources: Iterable[str | os.PathLike[str]], jobs: int, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in read_many(sources, jobs=jobs, then="fugato.composer.identify:answer_bytes", options=options):
+        shown = _plain(item.result, os.fspath(item.source))  # type: ignore[arg-type]
+        if item.tunes:
+            shown["parts"] = [_plain(result, None) for result in item.tunes]
+        yield shown
+
+
+def _plain(result: Any, name: str | None) -> dict[str, Any]:
+    if isinstance(result, FugatoError):
+        return {**result.to_dict(), "input": name}
+    out: dict[str, Any] = json.loads(result)
+    out["input"] = name
+    return out
+
+
+def answer_bytes(
+    score: Score,
+    *,
+    name: str,
+    sha256: str,
+    model: str,
+    candidates: list[str] | None,
+    explain: bool,
+    top: int | None,
+) -> bytes:
+    """One answer as JSON, for `fugato.read.read_many` to call in a worker process."""
+    started = time.perf_counter()
+    classifier = _classifier(model)
+    chosen = _candidates(classifier, candidates)
+    answer = _answer(score, name, sha256, classifier, chosen, explain, top, started)
+    return json.dumps(answer.to_dict(), ensure_ascii=False).encode()
+
+
+@lru_cache(maxsize=4)
+def _classifier(model: str) -> NgramLinear:
+    found = load_model(model)
+    if found.card.task != "composer":
+        raise FugatoError("bad-model", f"It answers the question {found.card.task!r}, not who composed a piece.", model)
+    if found.card.recipe != RECIPE:
+        raise FugatoError(
+            "bad-model", f"Its recipe {found.card.recipe!r} is not known to this version of Fugato.", model
+        )
+    return NgramLinear(found)
+
+
+def _candidates(classifier: NgramLinear, names: Sequence[str] | None) -> list[int] | None:
+    if names is None:
+        return None
+    chosen = []
+    for name in names:
+        known = name if name in classifier.labels else canonical(name)
+        if known not in classifier.labels:
+            close = ", ".join(label for label in classifier.labels if label[:2].lower() == name[:2].lower()) or "…"
+            raise FugatoError(
+                "bad-option",
+                f"The model does not know {name!r}; it knows {len(classifier.labels)} composers ({close}).",
+            )
+        chosen.append(classifier.labels.index(known))
+    if len(set(chosen)) < 2:
+        raise FugatoError("bad-option", "There must be at least two candidates to choose between.")
+    return sorted(set(chosen))
+
+
+def _answer(
+    score: Score,
+    name: str | None,
+    sha256: str | None,
+    classifier: NgramLinear,
+    candidates: list[int] | None,
+    explain: bool,
+    top: int | None,
+    started: float,
+) -> Answer:
+    events = judgeable(score, name)
+    logits = classifier.logits(events)
+    probabilities = classifier.probabilities(logits, candidates)
+    order = np.argsort(-probabilities, kind="stable")
+    if candidates is not None:
+        order = order[: len(candidates)]
+    ranking = tuple(Guess(classifier.labels[i], float(probabilities[i])) for i in order)
+    card = classifier.model.card
+    threshold = float(card.calibration.get("known_threshold", 0.0))
+    known = candidates is not None or float(classifier.probabilities(logits).max()) >= threshold
+    warnings = list(score.warnings)
+    if len(events) < SHORT_EVENTS:
+        warnings.append(f"the piece is short ({len(score.pitched)} notes): the answer is less certain than it looks")
+    return Answer(
+        input=name,
+        sha256=sha256,
+        task="composer",
+        ranking=ranking[:top] if top else ranking,
+        known=known,
+        model=ModelName(card.name, card.version),
+        music={"notes": len(score.pitched), "bars": len(score.bars), "seconds": round(score.seconds, 1)},
+        period=_level_up(ranking, "period"),
+        repertoire=_level_up(ranking, "repertoire"),
+        evidence=_evidence(classifier, events, ranking, len(score.bars)) if explain else None,
+        warnings=tuple(warnings),
+        elapsed=time.perf_counter() - started,
+    )
+
+
+def judgeable(score: Score, name: str | None = None) -> Stream:
+    """The stream of a score that has enough notes to be judged.
+
+    Raises
+    ------
+    FugatoError
+        ``empty``, ``drums-only`` or ``too-short``.
+    """
+    if not len(score):
+        raise FugatoError("empty", "There are no notes in it.", name)
+    if not len(score.pitched):
+        raise FugatoError("drums-only", "It has only percussion; a composer is named by melody and harmony.", name)
+    events = stream(score)
+    if len(events) < LEAST_EVENTS:
+        raise FugatoError(
+            "too-short",
+            f"It has only {len(events)} notes or chords one after another; at least {LEAST_EVENTS} are needed to say anything.",
+            name,
+        )
+    return events
+
+
+def _level_up(ranking: tuple[Guess, ...], field: str) -> Guess | None:
+    """The likeliest period or repertoire: probabilities of the composers added up."""
+    total: dict[str, float] = {}
+    for guess in ranking:
+        info = composer_info(guess.name)
+        if info is None:
+            return None
+        value = getattr(info, field)
+        total[value] = total.get(value, 0.0) + guess.probability
+    best = max(total, key=lambda value: total[value])
+    return Guess(best, min(total[best], 1.0))
+
+
+def _evidence(classifier: NgramLinear, events: Stream, ranking: tuple[Guess, ...], n_bars: int) -> dict[str, Any]:
+    """The bars that spoke most for the first and for the second name; bars are counted from 1."""
+    bars: list[dict[str, Any]] = []
+    for guess in ranking[:2]:
+        weights: NDArray[np.float64] = classifier.bar_weights(events, guess.name, n_bars)
+        best = np.argsort(-weights, kind="stable")[:TELLING_BARS]
+        bars += [
+            {"bar": int(b) + 1, "for": guess.name, "weight": round(float(weights[b]), 4)}
+            for b in best
+            if weights[b] > 0
+        ]
+    return {"bars": bars, "patterns": []}
+
+
+def shipped_folder() -> Path:
+    """Where the model that answers by default lies."""
+    return load_model("composer").folder

@@ -1,0 +1,97 @@
+"""The linear model over n-grams, as it answers: weights, scales and calibration from a model folder, NumPy alone.
+
+A piece's vector (`fugato.represent.ngrams`) is multiplied with int8 weights, one column a composer. Being linear, every score is a sum
+over grams, and every gram stands in a bar: which bars spoke for whom is read off, not estimated.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato.errors import FugatoError
+from fugato.models import Model, softmax
+from fugato.represent import ngrams
+from fugato.represent.stream import Stream
+
+RECIPE: Final = "ngram-linear"
+
+
+class NgramLinear:
+    """Scores of a piece against every composer of a model.
+
+    Parameters
+    ----------
+    model : Model
+        A folder of the recipe "ngram-linear": part "weights" with the arrays ``weights`` int8, shape=(width, n_labels);
+        ``scale`` float32, shape=(n_blocks, n_labels); ``bias`` float32, shape=(n_labels,); ``rarity`` float16, shape=(width,).
+    """
+
+    def __init__(self, model: Model) -> None:
+        arrays = model.arrays("weights")
+        self.labels = model.labels
+        self.model = model
+        self._places = ngrams.layout()
+        expected = (ngrams.width(), len(self.labels))
+        made_with = model.card.representation.get("settings", {}).get("version")
+        if arrays["weights"].shape != expected or made_with != ngrams.VERSION:
+            raise FugatoError(
+                "bad-model",
+                f"Its weights have shape {arrays['weights'].shape} and version {made_with} of the n-grams; this version of "
+                f"Fugato counts {expected} in version {ngrams.VERSION}. Train it again.",
+                str(model.folder),
+            )
+        self._weights: NDArray[np.int8] = arrays["weights"]
+        self._scale: NDArray[np.float32] = arrays["scale"]
+        self._bias: NDArray[np.float32] = arrays["bias"]
+        self._rarity = arrays["rarity"].astype(np.float32)
+        self.temperature = float(model.card.calibration.get("temperature", 1.0))
+
+    @cached_property
+    def _label_index(self) -> dict[str, int]:
+        return {label: i for i, label in enumerate(self.labels)}
+
+    def logits(self, events: Stream) -> NDArray[np.float32]:
+        """Scores before calibration, shape=(n_labels,)."""
+        cell, times = ngrams.count(events)
+        values = ngrams.weigh(cell, times, self._rarity, self._places)
+        scores = self._bias.copy()
+        for scale, a, b in zip(self._scale, *self._edges(cell), strict=True):
+            # Converting the few thousand int8 rows that occur is cheaper than keeping floats.
+            scores += (values[a:b] @ self._weights[cell[a:b]].astype(np.float32)) * scale
+        return scores
+
+    def _edges(self, cell: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each block's cells begin and end."""
+        edges = np.searchsorted(cell, [p.start for p in self._places] + [self._places[-1].stop])
+        return edges[:-1], edges[1:]
+
+    def probabilities(self, logits: NDArray[Any], candidates: list[int] | None = None) -> NDArray[np.float64]:
+        """Calibrated probabilities, shape=(n_labels,); 0 for all but the candidates where they are given."""
+        if candidates is None:
+            return softmax(logits, self.temperature)
+        out = np.zeros(len(logits))
+        out[candidates] = softmax(logits[candidates], self.temperature)
+        return out
+
+    def bar_weights(self, events: Stream, label: str, n_bars: int) -> NDArray[np.float64]:
+        """How much each bar spoke for a composer against the average composer, shape=(n_bars,), in units of the logits.
+
+        A gram's share of the score is spread evenly over its occurrences, each counted in the bar of its first event, so the bars add
+        up to the score less its bias and the mean over composers.
+        """
+        cell, times = ngrams.count(events)
+        values = ngrams.weigh(cell, times, self._rarity, self._places)
+        starts, stops = self._edges(cell)
+        rows = self._weights[cell].astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
+        index = self._label_index[label]
+        each = values * (rows[:, index] - rows.mean(axis=1)) / times
+        table = np.zeros(ngrams.width(), np.float64)
+        table[cell] = each
+        bars = np.zeros(n_bars)
+        for place, (codes, event) in zip(self._places, ngrams.grams(events), strict=True):
+            bars += np.bincount(events.bar[event], table[place.start + codes], n_bars)[:n_bars]
+        return bars

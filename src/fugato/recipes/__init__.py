@@ -1,0 +1,35 @@
+"""Recipes: one file each, with its input, model, settings and search space together.
+
+A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``prepare(corpus, jobs)``, ``fit(…)`` and ``export(…)``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final
+
+from fugato.errors import FugatoError
+
+COMPOSER: Final[dict[str, str]] = {
+    "ngram-linear": "fugato.recipes.ngram_linear",
+}
+
+
+def recipe(task: str, name: str) -> Any:
+    """The module of a recipe; ``bad-option`` where there is none of that name or its extra is not installed."""
+    tables = {"composer": COMPOSER}
+    if task not in tables:
+        raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(tables)}.")
+    if name not in tables[task]:
+        raise FugatoError("bad-option", f"There is no recipe {name!r} for {task}; there are {', '.join(tables[task])}.")
+    try:
+        return import_module(tables[task][name])
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("fugato"):
+            raise
+        raise FugatoError(
+            "bad-option", f"Training needs the package {error.name}: install it with  pip install 'fugato[train]'."
+        ) from error
+
+
+__all__ = ["COMPOSER", "recipe"]

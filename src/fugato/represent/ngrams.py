@@ -1,0 +1,314 @@
+"""N-grams over the normalised stream: what is counted, and how the counts become one vector of fixed width.
+
+Every event or step of the stream is read as several *symbols* (melodic interval, bass interval, chord above the bass, step length
+relative to the piece's median, scale degree, texture …). A *block* counts runs of one symbol, or of several read together. Small
+blocks are exact tables and hold relative frequencies under a square root, so that their inner product is Bhattacharyya's coefficient; large
+ones are hashed (Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009) and hold log counts weighted by inverse
+document frequency (Salton & Buckley, 1988). Each block has unit length, so that no block drowns another.
+
+Interval and rhythm n-grams for composers go back to Wołkowicz, Kulka & Kešelj, "N-gram-based approach to composer recognition"
+(Archives of Acoustics, 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato.represent.stream import Stream
+
+VERSION: Final = 1  # of the layout; a model made with another one cannot be used
+LARGEST_TABLE: Final = 5000  # cells of an exact block
+RATIO_EDGES: Final = np.log2([0.18, 0.29, 0.42, 0.58, 0.71, 0.87, 1.15, 1.41, 1.72, 2.4, 3.5, 5.5])
+
+# Key profiles: Krumhansl & Kessler, "Tracing the dynamic changes in perceived tonal organization", Psychological Review 89, 1982.
+_MAJOR: Final = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR: Final = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+
+
+def _profiles() -> NDArray[np.float64]:
+    """All 24 keys, major first, centred and of unit length, shape=(24, 12)."""
+    table = np.array([np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)])
+    table -= table.mean(axis=1, keepdims=True)
+    unit: NDArray[np.float64] = table / np.linalg.norm(table, axis=1, keepdims=True)
+    return unit
+
+
+_PROFILES: Final = _profiles()
+
+# Symbol: number of values. Those of `_STEPS` stand between an event and the next, `ratio` between two steps.
+ALPHABETS: Final[dict[str, int]] = {
+    "melody": 33,  # interval of the highest line, semitones, -16..16
+    "bass": 33,
+    "leap": 33,  # the same without repeated notes
+    "bass_leap": 33,
+    "step": 17,  # half-octaves of step length against the piece's median step
+    "ratio": 13,  # of successive steps
+    "degree": 24,  # of the highest note above the tonic, major and minor apart
+    "bass_degree": 24,
+    "size": 9,  # notes that start together
+    "gap": 49,  # semitones between the outer notes
+    "half_gap": 25,
+    "third_gap": 21,
+    "vertical": 48,  # the same as interval class and octave
+    "chord": 4096,  # pitch classes above the bass
+    "classes": 13,  # number of different pitch classes
+    "register": 49,  # highest note against its median
+    "bass_register": 49,
+    "near_classes": 13,  # different pitch classes within 4 events
+    "wide_classes": 13,  # within 16 events
+    "wide_set": 4096,  # which they are, above the tonic
+    "width": 61,  # semitones between the medians of the outer lines, once a piece
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the vector: runs of symbols that are counted together.
+
+    Attributes
+    ----------
+    name : str
+    grams : tuple of (symbols, order)
+        Symbols joined by "+" are read together; order is the length of the run.
+    bits : int
+        Hashed to 2**bits cells; 0 for an exact table.
+    """
+
+    name: str
+    grams: tuple[tuple[str, int], ...]
+    bits: int = 0
+
+    @cached_property
+    def width(self) -> int:
+        """Cells of the vector."""
+        if self.bits:
+            return 1 << self.bits
+        ((symbols, order),) = self.grams
+        return int(np.prod([ALPHABETS[s] for s in symbols.split("+")])) ** order
+
+
+def _tables(*specs: str) -> tuple[Block, ...]:
+    """Exact blocks from "symbols/order"."""
+    return tuple(Block(s, ((s.split("/")[0], int(s.split("/")[1])),)) for s in specs)
+
+
+BLOCKS: Final[tuple[Block, ...]] = (
+    *_tables("melody/1", "melody/2", "bass/1", "bass/2", "melody+bass/1"),
+    *_tables("step/1", "step/2", "step/3", "ratio/1", "ratio/2", "ratio/3", "melody+step/1", "bass+step/1"),
+    *_tables("degree/1", "degree/2", "bass_degree/1", "bass_degree/2", "degree+bass_degree/1"),
+    *_tables("size/1", "size/2", "size/3", "gap/1", "third_gap/2", "size+half_gap/1", "classes/1", "chord/1"),
+    *_tables("near_classes/1", "wide_classes/1", "wide_set/1", "register/1", "bass_register/1", "width/1"),
+    Block("melody", (("melody", 3), ("melody", 4), ("melody", 5), ("leap", 4), ("leap", 5)), 13),
+    Block("bass", (("bass", 3), ("bass", 4), ("bass_leap", 3), ("bass_leap", 4)), 13),
+    Block("chords", (("chord+bass", 1), ("chord+bass", 2), ("chord", 2)), 13),
+    Block("chord degrees", (("chord+bass_degree", 1), ("chord+bass_degree", 2)), 13),
+    Block("rhythm", (("ratio", 4), ("ratio", 5), ("ratio", 6)), 13),
+    Block("melody and rhythm", (("melody+ratio", 1), ("melody+ratio", 2), ("melody+ratio", 3)), 13),
+    Block("bass and rhythm", (("bass+ratio", 1), ("bass+ratio", 2), ("bass+ratio", 3)), 13),
+    Block("outer voices", (("melody+bass", 2), ("vertical+melody+bass", 1), ("vertical", 2), ("vertical", 3)), 13),
+    Block("texture", (("size", 4), ("size", 6), ("size+third_gap", 2)), 13),
+    Block("degrees", (("degree", 3), ("degree", 4), ("bass_degree", 3), ("bass_degree", 4)), 13),
+)
+
+
+class Layout(NamedTuple):
+    """Where a block lies in the vector."""
+
+    start: int
+    stop: int
+    hashed: bool
+
+
+def layout(blocks: tuple[Block, ...] = BLOCKS) -> tuple[Layout, ...]:
+    """The place of each block in the vector, in order."""
+    edges = np.cumsum([0, *(b.width for b in blocks)])
+    return tuple(Layout(int(a), int(b), block.bits > 0) for a, b, block in zip(edges, edges[1:], blocks, strict=False))
+
+
+def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
+    """Length of the vector."""
+    return sum(b.width for b in blocks)
+
+
+def tonic(pitch_classes: NDArray[np.float64]) -> tuple[int, int]:
+    """Pitch class of the tonic, and 0 for major or 1 for minor, that fit a distribution of shape=(12,) best."""
+    best = int(np.argmax(_PROFILES @ (pitch_classes - pitch_classes.mean())))
+    return best % 12, best // 12
+
+
+def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Every symbol of `ALPHABETS` along the stream.
+
+    Returns
+    -------
+    dict of str to (values, event)
+        Arrays of equal shape=(m,): the symbol's value, and the index of the event at which it starts.
+    """
+    top, bass, n = events.top, events.bass, len(events)
+    at = np.arange(n)
+    steps = np.maximum(np.diff(events.onset), 1e-4)
+    key, mode = tonic(events.pitch_classes)
+    melody, low = np.diff(top), np.diff(bass)
+    gap = top - bass
+    lengths = np.clip(np.rint(2 * np.log2(steps / np.median(steps))), -8, 8).astype(np.int64) + 8 if n > 1 else melody
+    ratios = np.searchsorted(RATIO_EDGES, np.log2(steps[1:] / steps[:-1])) if n > 2 else np.zeros(0, np.int64)
+    clip = lambda x, limit: np.clip(x, -limit, limit) + limit  # noqa: E731
+    middle = (int(np.median(top)), int(np.median(bass))) if n else (0, 0)
+    moved, low_moved = melody != 0, low != 0
+    near, wide = _classes_within(events, 4), _classes_within(events, 16)
+    return {
+        "melody": (clip(melody, 16), at[:-1]),
+        "bass": (clip(low, 16), at[:-1]),
+        "leap": (clip(melody[moved], 16), at[:-1][moved]),
+        "bass_leap": (clip(low[low_moved], 16), at[:-1][low_moved]),
+        "step": (lengths, at[:-1]),
+        "ratio": (ratios, at[:-2]),
+        "degree": ((top - key) % 12 + 12 * mode, at),
+        "bass_degree": ((bass - key) % 12 + 12 * mode, at),
+        "size": (np.minimum(events.size, 9) - 1, at),
+        "gap": (np.minimum(gap, 48), at),
+        "half_gap": (np.minimum(gap // 2, 24), at),
+        "third_gap": (np.minimum(gap // 3, 20), at),
+        "vertical": (gap % 12 + 12 * np.minimum(gap // 12, 3), at),
+        "chord": (events.chord, at),
+        "classes": (_BIT_COUNT[events.chord], at),
+        "register": (clip(top - middle[0], 24), at),
+        "bass_register": (clip(bass - middle[1], 24), at),
+        "near_classes": (_BIT_COUNT[near], at[: len(near)]),
+        "wide_classes": (_BIT_COUNT[wide], at[: len(wide)]),
+        "wide_set": (_rotated(wide, key), at[: len(wide)]),
+        "width": (np.full(min(n, 1), min(max(middle[0] - middle[1], 0), 60)), at[:1]),
+    }
+
+
+def _classes_within(events: Stream, span: int) -> NDArray[np.int64]:
+    """Set of the pitch classes of each run of `span` events, bit k for pitch class k; `span` is a power of two."""
+    found = _rotated(events.chord, -events.bass % 12)
+    reach = 1
+    while reach < span:
+        found = found[: max(len(found) - reach, 0)] | found[reach:]
+        reach *= 2
+    return found
+
+
+def _rotated(sets: NDArray[np.int64], key: int | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pitch-class sets as seen from pitch class `key`."""
+    return ((sets >> key) | (sets << (12 - key))) & 4095
+
+
+_BIT_COUNT: Final = np.array([bin(c).count("1") for c in range(4096)])
+
+
+def grams(events: Stream, blocks: tuple[Block, ...] = BLOCKS) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """For each block its grams along the stream.
+
+    Yields
+    ------
+    cell : ndarray of int64, shape=(m,)
+        Cell within the block, 0..width - 1.
+    event : ndarray of int64, shape=(m,)
+        The event at which the gram starts.
+    """
+    found = symbols(events)
+    for block in blocks:
+        cells, starts = [], []
+        for number, (names, order) in enumerate(block.grams):
+            values, at, size = _joined(found, names)
+            m = len(values) - order + 1
+            if m <= 0:
+                continue
+            if block.bits:
+                cells.append(_hashed_runs(values, order, salt=number + 1, bits=block.bits))
+            else:
+                code = np.zeros(m, np.int64)
+                for k in range(order):
+                    code = code * size + values[k : k + m]
+                cells.append(code)
+            starts.append(at[:m])
+        yield (
+            np.concatenate(cells) if cells else np.zeros(0, np.int64),
+            np.concatenate(starts) if starts else np.zeros(0, np.int64),
+        )
+
+
+def _joined(found: dict[str, Any], names: str) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Symbols read together at the same event, as one value."""
+    first, *others = names.split("+")
+    values, at = found[first]
+    size = ALPHABETS[first]
+    for name in others:
+        more = found[name][0]
+        m = min(len(values), len(more))
+        values, at = values[:m] * ALPHABETS[name] + more[:m], at[:m]
+        size *= ALPHABETS[name]
+    return values, at, size
+
+
+def _hashed_runs(values: NDArray[np.int64], order: int, *, salt: int, bits: int) -> NDArray[np.int64]:
+    """Each run of `order` values mixed to `bits` bits, shape=(len(values) - order + 1,)."""
+    m = len(values) - order + 1
+    code = np.full(m, salt, np.uint64)
+    for k in range(order):
+        code = (code ^ (values[k : k + m] + 1).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        code ^= code >> np.uint64(29)
+    return (code >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def count(events: Stream, blocks: tuple[Block, ...] = BLOCKS) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Grams of a piece over the whole vector.
+
+    Returns
+    -------
+    cell : ndarray of int32, shape=(n_cells,)
+        Cells that occur, ascending.
+    times : ndarray of int32, shape=(n_cells,)
+        How often.
+    """
+    cells, times = [], []
+    start = 0
+    for block, (cell, _) in zip(blocks, grams(events, blocks), strict=True):
+        table = np.bincount(cell, minlength=block.width)
+        occurring = np.flatnonzero(table)
+        cells.append((occurring + start).astype(np.int32))
+        times.append(table[occurring].astype(np.int32))
+        start += block.width
+    return np.concatenate(cells), np.concatenate(times)
+
+
+def weigh(
+    cell: NDArray[np.int32],
+    times: NDArray[np.int32],
+    rarity: NDArray[np.float32],
+    places: tuple[Layout, ...],
+) -> NDArray[np.float32]:
+    """Counts of one piece as vector values; every block has unit length.
+
+    Parameters
+    ----------
+    cell, times : ndarrays, shape=(n_cells,)
+        As `count` gives them.
+    rarity : ndarray of float32, shape=(width,)
+        Inverse document frequency; read for hashed blocks only. 0 leaves a cell out of any block.
+    places : tuple of Layout
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_cells,)
+    """
+    edges = np.searchsorted(cell, [p.start for p in places] + [places[-1].stop])
+    values = np.empty(len(cell), np.float32)
+    rare = rarity[cell]
+    for place, a, b in zip(places, edges, edges[1:], strict=False):
+        if place.hashed:
+            part = np.log1p(times[a:b]) * rare[a:b]
+        else:
+            part = np.sqrt(times[a:b]) * (rare[a:b] > 0)
+        norm = float(np.sqrt((part * part).sum()))
+        values[a:b] = part / norm if norm else 0.0
+    return values

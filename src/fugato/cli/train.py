@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,16 +21,29 @@ TASKS = ("composer",)
 
 def train(
     task: Annotated[str, typer.Argument(metavar="composer", help="What the model is to name.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder with one folder a composer, or an index.csv.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
+    ],
     recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="How to make it.")] = "ngram-linear",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The model folder to write.")] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Keep it as a local model of this name.")
     ] = None,
+    composers: Annotated[
+        str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")
+    ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option("--without", metavar="CORPUS[:DOMAIN],…", help="Leave out these parts of an index."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe; may be repeated.")
+    ] = None,
     folds: Annotated[
         int, typer.Option("--folds", min=2, metavar="K", help="Folds, grouped by work, to measure it on.")
     ] = 5,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same model.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The card as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Train a model, measure it on works held out, and write its folder."""
@@ -40,10 +55,26 @@ def train(
         if name is None:
             raise FugatoError("bad-option", "Say where the model goes: --out DIR, or --name NAME for a local model.")
         out = local_folder(name)
-    _talk()
+    chosen = numbers(settings or [])
+    from ..recipes import recipe as find_recipe
     from ..train import train as make
 
-    folder = make(task, data, recipe=recipe, out=out, random_seed=random_seed, folds=folds, name=name)
+    find_recipe(task, recipe).check(chosen)
+    with _spoken(), _progress() as progress:
+        folder = make(
+            task,
+            data,
+            recipe=recipe,
+            out=out,
+            name=name,
+            composers=_list(composers) if composers is not None else None,
+            without=_list(without or ""),
+            folds=folds,
+            random_seed=random_seed,
+            jobs=jobs,
+            progress=progress,
+            **chosen,  # type: ignore[arg-type]
+        )
     card = load_model(folder).card
     if is_table(as_json):
         show.figures(card.to_dict()["figures"])
@@ -53,11 +84,71 @@ def train(
     message(f"fugato: the model is in {folder}; try  fugato identify FILE --model {asked}")
 
 
-def _talk() -> None:
-    """What the training says about its progress goes to stderr, where there is a terminal."""
-    logger = logging.getLogger("fugato")
-    if sys.stderr.isatty() and not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+def numbers(settings: list[str]) -> dict[str, float]:
+    """Settings written KEY=VALUE.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option`` for what is not written so, or is given twice.
+    """
+    found: dict[str, float] = {}
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not key or not equals:
+            raise FugatoError("bad-option", f"--set takes KEY=VALUE, as in --set penalty=2, not {setting!r}.")
+        if key in found:
+            raise FugatoError("bad-option", f"--set gives {key} twice.")
+        try:
+            found[key] = float(value)
+        except ValueError:
+            raise FugatoError("bad-option", f"--set {key} must be a number, not {value!r}.") from None
+    return found
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+class _Spoken(logging.Handler):
+    """Log records as lines for the person on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message(f"fugato: {record.getMessage()}")
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """What the training warns of goes to stderr; on a terminal also how it gets on."""
+    logger = logging.getLogger("fugato.train")
+    handler, level, propagate = _Spoken(), logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for each stage on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        stages: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done)
+
+        yield tell

@@ -19,7 +19,8 @@ from fugato.composer.ngram_linear import RECIPE, NgramLinear
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
 from fugato.models import load_model
-from fugato.read import bytes_of, name_of, read, read_many
+from fugato.read import read, read_many
+from fugato.read.files import bytes_of, name_of
 from fugato.represent.stream import Stream, stream
 from fugato.score import Score
 

@@ -148,7 +148,7 @@ def save_model(folder: str | os.PathLike[str], card: Card, parts: Mapping[str, A
         ``bad-output`` where the folder cannot be written or is not a model folder.
     """
     target = Path(folder).absolute()
-    kept = _check_target(target)
+    kept = check_target(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
@@ -201,9 +201,26 @@ def _is_ignored(entry: Path) -> bool:
     return entry.name == CARD_NAME or entry.name.startswith(".") or (entry.suffix == ".md" and entry.is_file())
 
 
-def _check_target(target: Path) -> list[Path]:
-    """Refuse to replace anything but a model folder; returns the hidden entries and notes that are kept in it."""
+def check_target(folder: str | os.PathLike[str]) -> list[Path]:
+    """Whether a model can be written there, to be asked before hours of training.
+
+    Returns
+    -------
+    list of Path
+        Hidden entries and notes of an older model folder there, which are kept in the new one.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where `save_model` would refuse.
+    """
+    target = Path(folder).absolute()
     if not target.exists():
+        nearest = next(p for p in target.parents if p.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise FugatoError(
+                "bad-output", f"Cannot make the model folder: {nearest} cannot be written to.", str(target)
+            )
         return []
     if not target.is_dir():
         raise FugatoError(

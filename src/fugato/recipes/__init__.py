@@ -1,6 +1,7 @@
 """Recipes: one file each, with its input, model, settings and search space together.
 
-A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``prepare(corpus, jobs)``, ``fit(…)`` and ``export(…)``.
+A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``check(settings)``,
+``prepare(corpus, jobs, progress)``, ``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``.
 """
 
 from __future__ import annotations

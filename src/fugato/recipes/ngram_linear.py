@@ -15,7 +15,8 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from fugato.composer.identify import judgeable
 from fugato.corpus import Corpus, Piece
+from fugato.corpus.corpus import MEMBER
 from fugato.errors import FugatoError
 from fugato.read import read_many
 from fugato.represent import ngrams
@@ -81,6 +83,11 @@ class Prepared:
             _log.debug("inner products: %d of %d columns", start, columns.shape[1])
         return out
 
+    def select(self, rows: NDArray[np.int64]) -> Prepared:
+        """Some of the pieces, weighed and scaled as they were among all of them."""
+        pieces = tuple(self.pieces[row] for row in rows)
+        return Prepared(pieces, self.vectors[rows], self.rarity, self.scale, self.failed)
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -124,6 +131,7 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
         if isinstance(item.result, FugatoError):
             failed.append(FugatoError(item.result.kind, item.result.message, piece.path))
             continue
+        assert isinstance(item.result, bytes)  # what counts_bytes gave
         cell, time = np.load(io.BytesIO(item.result), allow_pickle=False)
         pieces.append(piece)
         cells.append(cell)
@@ -135,12 +143,25 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
     return _scaled(tuple(pieces), cell, time, np.array(ends), tuple(failed))
 
 
-def _opened(corpus: Corpus, piece: Piece) -> Any:
-    if "!" not in piece.path:
-        return piece.path
-    data = io.BytesIO(corpus.open(piece))
-    data.name = piece.path
-    return data
+class _Member(io.BytesIO):
+    """A member of an archive in memory, under its name; one that cannot be unpacked says so when it is read."""
+
+    def __init__(self, corpus: Corpus, piece: Piece) -> None:
+        self.name = piece.path
+        self._error: FugatoError | None = None
+        try:
+            super().__init__(corpus.open(piece))
+        except FugatoError as error:
+            self._error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._error is not None:
+            raise self._error
+        return super().read(size)
+
+
+def _opened(corpus: Corpus, piece: Piece) -> str | _Member:
+    return _Member(corpus, piece) if MEMBER in piece.path else piece.path
 
 
 def _scaled(
@@ -179,7 +200,21 @@ def piece_weights(
     weight = size[group].astype(np.float64) ** -work_power
     _, label = np.unique(labels, return_inverse=True)
     weight *= np.bincount(label, weight)[label] ** -class_power
-    return weight / weight.mean()
+    share: NDArray[np.float64] = weight / weight.mean()
+    return share
+
+
+def check(settings: Mapping[str, float]) -> None:
+    """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
+    unknown = sorted(settings.keys() - DEFAULTS.keys())
+    if unknown:
+        raise FugatoError(
+            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
+        )
+    for name, value in settings.items():
+        least = "above 0" if name == "penalty" else "0 or more"
+        if not math.isfinite(value) or value < 0 or (value == 0 and name == "penalty"):
+            raise FugatoError("bad-option", f"The setting {name} is {value:g}; it must be a number {least}.")
 
 
 def fit(

@@ -6,19 +6,27 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fugato import __version__
 from fugato.corpus import Corpus, Piece, all_composers, grouped_kfold, load_corpus, work_groups
+from fugato.corpus.corpus import label_of
 from fugato.errors import FugatoError
-from fugato.models import Card, save_model
+from fugato.models import Card, check_target, save_model
 from fugato.recipes import recipe as find_recipe
 from fugato.train.judge import Judged, cross_validate, known_threshold
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
+LEAST_WORKS: Final = 2  # one to learn from while the other is judged
+NAMED: Final = 5  # files or composers named in a warning; the rest are counted
+
+Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -32,12 +40,17 @@ def train(
     version: str = "1.0.0",
     composers: Collection[str] | None = None,
     without: Collection[str] = (),
+    apart_from: Sequence[str | os.PathLike[str]] = (),
     folds: int = 5,
     random_seed: int = 0,
     jobs: int = 2,
+    progress: Progress | None = None,
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
+
+    What is left out (composers with too few files or works, files that cannot be read) is named in warnings of this module's
+    logger, and the rest is trained on.
 
     Parameters
     ----------
@@ -55,10 +68,12 @@ def train(
     without : collection of str
         Parts of an index to leave out: a corpus ("maestro") or one domain of it ("asap:performance").
     folds : int
-        For the figures, grouped by work.
+        For the figures, grouped by work; at least 2.
     random_seed : int
     jobs : int
         Reading processes.
+    progress : callable, optional
+        Told (what is being done, steps done, steps in all) now and then.
     settings
         Of the recipe, in place of its defaults.
 
@@ -70,38 +85,40 @@ def train(
     Raises
     ------
     FugatoError
-        ``bad-data``: fewer than two composers with enough files; ``bad-option``; ``bad-output``.
+        ``bad-data``: fewer than two composers with enough files; ``bad-option``; ``bad-output``. Wrong options and a folder
+        that cannot be written are refused before any file is read.
     """
     if task != "composer":
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose composer.")
+    for option, value, least in (("folds", folds, 2), ("random_seed", random_seed, 0), ("jobs", jobs, 1)):
+        if value < least:
+            raise FugatoError("bad-option", f"{option} is {value}; it must be at least {least}.")
     how = find_recipe(task, recipe)
-    unknown = settings.keys() - how.DEFAULTS.keys()
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{recipe} has no setting {', '.join(sorted(unknown))}; it has {', '.join(how.DEFAULTS)}."
-        )
+    how.check(settings)
+    check_target(out)
     started = time.perf_counter()
-    chosen = select(load_corpus(data), composers=composers, without=without)
-    _log.info("%d pieces by %d composers", len(chosen), len(chosen.composers()))
-    groups = work_groups(chosen, jobs=jobs)
-    grouped = chosen.with_groups(groups)
-    prepared = how.prepare(grouped, jobs=jobs)
+    collection = load_corpus(data)
+    _report("were passed over", [f"{path} ({reason})" for path, reason in collection.skipped])
+    chosen = select(collection, composers=composers, without=without)
+    _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
+    grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
+    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
     _report_failures(prepared.failed)
-    usable = enough(prepared.pieces)
-    if len(usable) < len(prepared.pieces):
-        prepared = how.prepare(Corpus(usable, chosen.name), jobs=jobs)
+    rows = usable(prepared.pieces, chosen.name)
+    if len(rows) < len(prepared.pieces):
+        prepared = prepared.select(rows)
     labels = [piece.composer for piece in prepared.pieces]
     works = [piece.group or piece.id for piece in prepared.pieces]
-    n_folds = max(2, min(folds, _fewest_works(labels, works)))
+    n_folds = min(folds, len(set(works)))
     split = grouped_kfold(labels, works, n_folds, random_seed, ids=[piece.id for piece in prepared.pieces])
     split.check(works)
-    judged = cross_validate(how, prepared, labels, works, split, **settings)
+    judged = cross_validate(how, prepared, labels, works, split, progress=_stage(progress, "judging"), **settings)
     _log.info("judged on held-out works after %.0f s; now fitting on everything", time.perf_counter() - started)
     everything = np.arange(len(labels))
     fitted = how.fit(prepared, everything, np.array(labels), np.array(works), **settings)
     figures = judged.figures()
     card = _card(
-        name or Path(out).name,
+        name or Path(out).absolute().name,
         version,
         recipe,
         how,
@@ -109,9 +126,11 @@ def train(
         figures,
         prepared.pieces,
         made={
+            "fugato": __version__,
             "random_seed": random_seed,
             "settings": {**how.DEFAULTS, **settings},
             "without": sorted(without),
+            "apart_from": sorted(Path(path).name for path in apart_from),
             "seconds": round(time.perf_counter() - started),
             "unreadable": len(prepared.failed),
         },
@@ -122,10 +141,19 @@ def train(
 
 
 def select(corpus: Corpus, *, composers: Collection[str] | None = None, without: Collection[str] = ()) -> Corpus:
-    """The pieces to train on: readable labels, the composers asked for, and at least `LEAST_FILES` of each."""
+    """The pieces to train on: readable labels, the composers asked for, and at least `LEAST_FILES` of each.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option`` for a composer of whom the collection has nothing, ``bad-data`` where fewer than two remain.
+    """
     left_out = [tuple(part.split(":", 1)) if ":" in part else (part, None) for part in without]
-    if composers is not None and "shipped" in composers:
-        composers = {c.name for c in all_composers() if c.shipped} | (set(composers) - {"shipped"})
+    for part, (name, domain) in zip(without, left_out, strict=True):
+        if not any(piece.corpus == name and domain in (None, piece.domain) for piece in corpus):
+            _log.warning("there is nothing of %r to leave out", part)
+    if composers is not None:
+        composers = _asked(corpus, composers)
 
     def keep(piece: Piece) -> bool:
         return not any(piece.corpus == name and domain in (None, piece.domain) for name, domain in left_out)
@@ -134,38 +162,92 @@ def select(corpus: Corpus, *, composers: Collection[str] | None = None, without:
     counts = chosen.composers()
     few = {c: n for c, n in counts.items() if n < LEAST_FILES}
     if few:
-        named = ", ".join(f"{c} ({n})" for c, n in few.items())
-        _log.warning("left out, with fewer than %d files: %s", LEAST_FILES, named)
-    chosen = chosen.filter(min_pieces=LEAST_FILES)
-    if len(chosen.composers()) < 2:
-        raise FugatoError(
-            "bad-data",
-            f"There are {len(chosen.composers())} composers with at least {LEAST_FILES} files; two are needed to tell apart.",
-            corpus.name,
+        _log.warning(
+            "left out, with fewer than %d files: %s", LEAST_FILES, _named([f"{c} ({n})" for c, n in few.items()])
         )
+    chosen = chosen.filter(min_pieces=LEAST_FILES)
+    _two(len(chosen.composers()), f"{LEAST_FILES} files", corpus.name)
     return chosen
 
 
-def enough(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces of composers that still have `LEAST_FILES` after the unreadable ones are gone."""
-    counts = Counter(piece.composer for piece in pieces)
-    kept = [piece for piece in pieces if counts[piece.composer] >= LEAST_FILES]
-    if len({piece.composer for piece in kept}) < 2:
-        raise FugatoError("bad-data", f"Fewer than two composers have {LEAST_FILES} files that can be read.")
+def _grouped(corpus: Corpus, apart_from: Sequence[str | os.PathLike[str]], jobs: int, progress: Any) -> Corpus:
+    """The corpus with its works, less those that a file of `apart_from` belongs to."""
+    others = [Piece(id=f"apart from {path}", path=os.fspath(path), composer="") for path in apart_from]
+    groups = work_groups(Corpus([*corpus, *others], corpus.name), jobs=jobs, progress=progress)
+    barred = set(groups[len(corpus) :])
+    kept = corpus.with_groups(groups[: len(corpus)]).filter(lambda piece: piece.group not in barred)
+    if len(kept) < len(corpus):
+        _log.info("%d files left out, of the works to keep apart from", len(corpus) - len(kept))
     return kept
 
 
-def _fewest_works(labels: Sequence[str], works: Sequence[str]) -> int:
-    """Number of works of the composer with fewest."""
-    return min(Counter(label for label, _ in set(zip(labels, works, strict=True))).values())
+def usable(pieces: Sequence[Piece], name: str = "") -> NDArray[np.int64]:
+    """Positions of the pieces whose composers still have `LEAST_FILES` once the unreadable ones are gone, and `LEAST_WORKS`.
+
+    Returns
+    -------
+    ndarray of int64, shape=(n_usable,), ascending
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where that leaves fewer than two composers.
+    """
+    files = Counter(piece.composer for piece in pieces)
+    works = Counter(composer for composer, _ in {(piece.composer, piece.group or piece.id) for piece in pieces})
+    few = [c for c in files if files[c] < LEAST_FILES]
+    one = [c for c in files if files[c] >= LEAST_FILES and works[c] < LEAST_WORKS]
+    if few:
+        named = _named([f"{c} ({files[c]})" for c in few])
+        _log.warning("left out, with fewer than %d files that can be read: %s", LEAST_FILES, named)
+    if one:
+        named = _named([f"{c} ({files[c]} files)" for c in one])
+        _log.warning("left out, with one work only, so that none could be held out: %s", named)
+    kept = [row for row, piece in enumerate(pieces) if piece.composer not in {*few, *one}]
+    wanted = f"{LEAST_FILES} files of {LEAST_WORKS} works that can be read"
+    _two(len({pieces[row].composer for row in kept}), wanted, name)
+    return np.array(kept, np.int64)
+
+
+def _asked(corpus: Corpus, composers: Collection[str]) -> set[str]:
+    """Names of the composers asked for; "shipped" stands for those of the shipped model."""
+    have = corpus.composers()
+    named = set(composers) - {"shipped"}
+    missing = sorted(name for name in named if label_of(name) not in have)
+    if missing:
+        some = ", ".join(list(have)[:20]) + (" …" if len(have) > 20 else "")
+        raise FugatoError("bad-option", f"There is nothing by {', '.join(missing)} in it; it has {some}.", corpus.name)
+    return named | ({c.name for c in all_composers() if c.shipped} if "shipped" in composers else set())
+
+
+def _two(n_composers: int, wanted: str, name: str) -> None:
+    if n_composers < 2:
+        count = ("There is no composer", "There is only one composer")[n_composers]
+        raise FugatoError(
+            "bad-data", f"{count} with at least {wanted}; two are needed to tell them apart.", name or None
+        )
+
+
+def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else partial(progress, what)
+
+
+def _named(things: Sequence[str]) -> str:
+    """The first few by name, the rest as a number."""
+    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
+    return ", ".join(things[:NAMED]) + more
+
+
+def _report(what: str, files: Sequence[str]) -> None:
+    if files:
+        _log.warning("%d files %s: %s", len(files), what, _named(files))
 
 
 def _report_failures(failed: Sequence[FugatoError]) -> None:
-    if failed:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
-        _log.warning("%d files could not be used (%s)", len(failed), kinds)
-        for error in failed:
-            _log.info("%s", error)
+    kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
+    _report(f"could not be used ({kinds})", [str(error.input) for error in failed])
+    for error in failed:
+        _log.debug("%s", error)
 
 
 def _card(
@@ -182,13 +264,19 @@ def _card(
     protocol = f"{folds}-fold over works (no work on two sides), whole pieces"
     counts = Counter(judged.truth.tolist())
     shown = [
-        {"name": key, "value": round(figures[key], 4), "protocol": protocol}
+        {"name": key, "value": round(figures[key], 4), "protocol": protocol, "n": len(judged.truth)}
         | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
         for key in ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
+        if key != "top_3_accuracy" or len(judged.labels) > 3
     ]
     majority = max(counts.values()) / len(judged.truth)
     shown.append(
-        {"name": "majority_accuracy", "value": round(majority, 4), "protocol": "always the commonest composer"}
+        {
+            "name": "majority_accuracy",
+            "value": round(majority, 4),
+            "protocol": "always the commonest composer",
+            "n": len(judged.truth),
+        }
     )
     corpora = Counter((p.corpus or "folder", p.licence or "unstated") for p in pieces)
     return Card(

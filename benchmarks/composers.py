@@ -1,0 +1,196 @@
+"""How well composers are named, under grouped and published protocols, on the shared corpora.
+
+    python benchmarks/composers.py classics          the four and the eighteen composers, cross-validated here (some minutes)
+    python benchmarks/composers.py shipped           the shipped model: its own cross-validation, MAESTRO, composers it does not know
+
+Writes benchmarks/results/composers_classics.json and composers_shipped.json. The corpora are found as the tests find them
+(FUGATO_CORPORA, or ../shared/data/unpack.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fugato import metrics
+from fugato.composer import identify_many
+from fugato.corpus import Corpus, Piece, audit, grouped_kfold, load_corpus
+from fugato.corpus.facts import read_facts
+from fugato.corpus.groups import links
+from fugato.corpus.splits import random_kfold_files
+from fugato.corpus.works import join
+from fugato.models import load_model
+from fugato.recipes import recipe
+from fugato.train.judge import cross_validate
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+FOUR = ("Bach", "Beethoven", "Chopin", "Mozart")
+LEAST_WORKS = 25
+MAIN = ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
+
+
+def corpora() -> Path:
+    """The folder of the unpacked corpora."""
+    if found := os.environ.get("FUGATO_CORPORA"):
+        return Path(found)
+    script = HERE.parent.parent / "shared" / "data" / "unpack.py"
+    out = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True).stdout
+    return Path(out.strip().splitlines()[-1])
+
+
+def many_works(corpus: Corpus) -> list[str]:
+    """Composers with at least `LEAST_WORKS` works, told apart by fingerprint alone."""
+    known = read_facts(corpus)
+    found = links(known)
+    work = join(len(corpus), found.first[found.joined], found.second[found.joined])
+    counts = Counter(label for label, _ in set(zip(corpus.labels, work.tolist(), strict=True)))
+    return sorted(label for label, n in counts.items() if n >= LEAST_WORKS)
+
+
+def judge(corpus: Corpus, k: int, seed: int = 0) -> dict[str, Any]:
+    """Grouped and random k-fold figures of ngram-linear on a corpus with groups."""
+    how = recipe("composer", "ngram-linear")
+    prepared = how.prepare(corpus)
+    labels = [p.composer for p in prepared.pieces]
+    works = [p.group or p.id for p in prepared.pieces]
+    ids = [p.id for p in prepared.pieces]
+    out: dict[str, Any] = {
+        "pieces": len(ids),
+        "works": len(set(works)),
+        "composers": dict(Counter(labels).most_common()),
+        "unreadable": len(prepared.failed),
+        "majority_accuracy": max(Counter(labels).values()) / len(labels),
+    }
+    splits = {
+        "grouped": grouped_kfold(labels, works, k, seed, ids=ids),
+        "random": random_kfold_files(labels, k, seed, ids=ids),
+    }
+    splits["grouped"].check(works)
+    for name, split in splits.items():
+        figures = cross_validate(how, prepared, labels, works, split).figures()
+        out[name] = {key: figures[key] for key in MAIN} | {
+            "protocol": split.protocol,
+            "folds": k,
+            "intervals": figures["intervals"],
+            "recall": {c: round(v["recall"], 4) for c, v in figures["per_class"].items()},
+        }
+    return out
+
+
+def classics(index: Path) -> dict[str, Any]:
+    """The four and the eighteen composers of `classics`, with labels as filed and as the audit corrects them."""
+    report = audit(load_corpus(index))
+    filed, corrected = report.corpus.with_groups(list(report.groups)), report.corrected()
+    out: dict[str, Any] = {"recipe": "ngram-linear", "corpus": "classics"}
+    folder = filed.filter(corpora={"classics"})
+    chosen = {"four": (FOUR, 10), "eighteen": (tuple(many_works(folder)), 5)}
+    for name, (composers, k) in chosen.items():
+        out[name] = {
+            "composers": list(composers),
+            "labels as filed": judge(filed.filter(corpora={"classics"}, composers=composers), k),
+            "labels corrected by the audit": judge(corrected.filter(corpora={"classics"}, composers=composers), k),
+        }
+        for labels in ("labels as filed", "labels corrected by the audit"):
+            for protocol in ("grouped", "random"):
+                f = out[name][labels][protocol]
+                low, high = f["intervals"]["balanced_accuracy"]
+                print(f"{name}, {labels}, {protocol}: {f['balanced_accuracy']:.3f} [{low:.3f}, {high:.3f}]")
+    return out
+
+
+def shipped(index: Path) -> dict[str, Any]:
+    """The shipped model: what its training measured, then pieces that it never saw."""
+    model = load_model("composer")
+    report = audit(load_corpus(index))
+    corpus = report.corrected()
+    made = model.card.made
+    left_out = {tuple(part.split(":")) if ":" in part else (part, None) for part in made["without"]}
+    trained = {
+        p.group
+        for p in corpus
+        if p.composer in model.labels
+        and not any(p.corpus == c and domain in (None, p.domain) for c, domain in left_out)
+    }
+    out: dict[str, Any] = {"model": model.card.name, "version": model.card.version}
+    own = model.json("figures")
+    out["cross-validation"] = {"labels": list(model.labels)} | {
+        key: own[key] for key in (*MAIN, "pieces", "groups", "intervals", "per_class", "confusion")
+    }
+    out["cross-validation"]["majority_accuracy"] = max(model.card.labels.values()) / sum(model.card.labels.values())
+    joint = {p.id for p in corpus if "/" in p.extra.get("composers_raw", "")}
+    played = [
+        p
+        for p in corpus
+        if p.corpus == "maestro" and p.composer in model.labels and p.group not in trained and p.id not in joint
+    ]
+    out["performances"] = {
+        "what": "MAESTRO, composers that the model knows, works that are not in its training, joint works out",
+        **_answered(played, model.labels),
+    }
+    names = set(model.labels)
+    strangers = [p for p in corpus if p.corpus == "unseen" and p.composer not in names and p.group not in trained]
+    answers = list(identify_many([p.path for p in strangers]))
+    known = [a["known"] for a in answers if "error" not in a]
+    out["unknown"] = {
+        "what": "`unseen`: pieces of composers that the model does not know",
+        "pieces": len(known),
+        "refused": len(answers) - len(known),
+        "called unknown": 1 - sum(known) / max(len(known), 1),
+    }
+    print(json.dumps({k: v for k, v in out["performances"].items() if k != "confusion"}, indent=1)[:1500])
+    print(out["unknown"])
+    return out
+
+
+def _answered(pieces: list[Piece], labels: tuple[str, ...]) -> dict[str, Any]:
+    """Figures of the shipped model's answers on pieces."""
+    answers = list(identify_many([p.path for p in pieces]))
+    kept = [(p, a) for p, a in zip(pieces, answers, strict=True) if "error" not in a]
+    present = sorted({p.composer for p, _ in kept})
+    classes = present + sorted({a["name"] for _, a in kept} - set(present))
+    truth = metrics.encode([p.composer for p, _ in kept], classes)
+    named = metrics.encode([a["name"] for _, a in kept], classes)
+    groups = np.array([p.group for p, _ in kept])
+    balanced = metrics.bootstrap_interval(metrics.balanced_accuracy, truth, named, groups=groups)
+    plain = metrics.bootstrap_interval(metrics.accuracy, truth, named, groups=groups)
+    return {
+        "pieces": len(kept),
+        "works": len(set(groups.tolist())),
+        "refused": len(pieces) - len(kept),
+        "candidates": len(labels),
+        "balanced_accuracy": balanced.value,
+        "accuracy": plain.value,
+        "intervals": {
+            "balanced_accuracy": [balanced.low, balanced.high],
+            "accuracy": [plain.low, plain.high],
+        },
+        "known": float(np.mean([a["known"] for _, a in kept])),
+        "classes": classes,
+        "confusion": metrics.confusion_matrix(truth, named, len(classes)).astype(int).tolist(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("classics", "shipped"))
+    parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
+    args = parser.parse_args()
+    index = args.index or corpora() / "index.csv"
+    result = {"classics": classics, "shipped": shipped}[args.what](index)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"composers_{args.what}.json"
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"written to {path.relative_to(HERE.parent)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ import hashlib
 import os
 import threading
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -237,6 +238,7 @@ class Corpus(Sequence[Piece]):
             RuntimeError,
             NotImplementedError,
             zipfile.BadZipFile,
+            zlib.error,
             EOFError,
             ValueError,
         ) as error:

@@ -46,6 +46,7 @@ _STATED: Final = re.compile(
 def from_folder(root: Path) -> Corpus:
     """A folder for each composer; hidden files are passed over, links to folders are followed once."""
     names: list[str] = []
+    empty: list[tuple[str, str]] = []
     seen: set[str] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -54,9 +55,11 @@ def from_folder(root: Path) -> Corpus:
             continue
         seen.add(real)
         below[:] = sorted(d for d in below if not d.startswith("."))
+        if not below and not files and Path(folder) != root:
+            empty.append((Path(folder).relative_to(root).as_posix(), "an empty folder"))
         names.extend((Path(folder) / f).relative_to(root).as_posix() for f in sorted(files) if not f.startswith("."))
     pieces, skipped = _labelled(sorted(names), lambda name: str(root / name))
-    return _checked(pieces, skipped, root)
+    return _checked(pieces, skipped + sorted(empty), root)
 
 
 def from_zip(path: Path) -> Corpus:

@@ -138,7 +138,8 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
         times.append(np.minimum(time, 65535).astype(np.uint16))
         ends.append(ends[-1] + len(cell))
     if not pieces:
-        raise FugatoError("bad-data", "None of its files could be read as music.", corpus.name)
+        first = f" The first: {failed[0]}" if failed else ""
+        raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)
     cell, time = np.concatenate(cells), np.concatenate(times)
     return _scaled(tuple(pieces), cell, time, np.array(ends), tuple(failed))
 

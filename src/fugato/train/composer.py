@@ -98,13 +98,15 @@ def train(
     check_target(out)
     started = time.perf_counter()
     collection = load_corpus(data)
-    _report("were passed over", [f"{path} ({reason})" for path, reason in collection.skipped])
+    if collection.skipped:
+        skipped = [f"{path} ({reason})" for path, reason in collection.skipped]
+        _log.warning("passed over (%d): %s", len(skipped), _named(skipped))
     chosen = select(collection, composers=composers, without=without)
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
     grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
     prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
     _report_failures(prepared.failed)
-    rows = usable(prepared.pieces, chosen.name)
+    rows = usable(prepared.pieces, chosen)
     if len(rows) < len(prepared.pieces):
         prepared = prepared.select(rows)
     labels = [piece.composer for piece in prepared.pieces]
@@ -181,8 +183,14 @@ def _grouped(corpus: Corpus, apart_from: Sequence[str | os.PathLike[str]], jobs:
     return kept
 
 
-def usable(pieces: Sequence[Piece], name: str = "") -> NDArray[np.int64]:
+def usable(pieces: Sequence[Piece], chosen: Corpus) -> NDArray[np.int64]:
     """Positions of the pieces whose composers still have `LEAST_FILES` once the unreadable ones are gone, and `LEAST_WORKS`.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        Those of `chosen` that could be read, with their works.
+    chosen : Corpus
 
     Returns
     -------
@@ -193,7 +201,8 @@ def usable(pieces: Sequence[Piece], name: str = "") -> NDArray[np.int64]:
     FugatoError
         ``bad-data`` where that leaves fewer than two composers.
     """
-    files = Counter(piece.composer for piece in pieces)
+    files = Counter(dict.fromkeys(chosen.composers(), 0))
+    files.update(piece.composer for piece in pieces)
     works = Counter(composer for composer, _ in {(piece.composer, piece.group or piece.id) for piece in pieces})
     few = [c for c in files if files[c] < LEAST_FILES]
     one = [c for c in files if files[c] >= LEAST_FILES and works[c] < LEAST_WORKS]
@@ -205,7 +214,7 @@ def usable(pieces: Sequence[Piece], name: str = "") -> NDArray[np.int64]:
         _log.warning("left out, with one work only, so that none could be held out: %s", named)
     kept = [row for row, piece in enumerate(pieces) if piece.composer not in {*few, *one}]
     wanted = f"{LEAST_FILES} files of {LEAST_WORKS} works that can be read"
-    _two(len({pieces[row].composer for row in kept}), wanted, name)
+    _two(len({pieces[row].composer for row in kept}), wanted, chosen.name)
     return np.array(kept, np.int64)
 
 
@@ -238,14 +247,10 @@ def _named(things: Sequence[str]) -> str:
     return ", ".join(things[:NAMED]) + more
 
 
-def _report(what: str, files: Sequence[str]) -> None:
-    if files:
-        _log.warning("%d files %s: %s", len(files), what, _named(files))
-
-
 def _report_failures(failed: Sequence[FugatoError]) -> None:
-    kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
-    _report(f"could not be used ({kinds})", [str(error.input) for error in failed])
+    if failed:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
+        _log.warning("files that could not be used (%s): %s", kinds, _named([str(error.input) for error in failed]))
     for error in failed:
         _log.debug("%s", error)
 

@@ -54,3 +54,29 @@ def fugato_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("FUGATO_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def styled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of twelve invented pieces in the manner of each of three composers."""
+    from .music_styles import write_collection
+
+    return write_collection(tmp_path_factory.mktemp("collection"), range(12))
+
+
+@pytest.fixture(scope="session")
+def small_model(styled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder trained on it."""
+    pytest.importorskip("scipy", reason="training needs the extra train")
+    from fugato.train import train
+
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("FUGATO_HOME")
+    os.environ["FUGATO_HOME"] = str(home)
+    try:
+        return train("composer", styled_folder, out=home / "small", jobs=1)
+    finally:
+        if before is None:
+            del os.environ["FUGATO_HOME"]
+        else:
+            os.environ["FUGATO_HOME"] = before

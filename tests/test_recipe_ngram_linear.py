@@ -1,0 +1,162 @@
+"""The recipe solves the ridge regression it says it solves, and what it exports answers as it did."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy", reason="training needs the extra train")
+
+from fugato.composer.ngram_linear import NgramLinear
+from fugato.corpus import Corpus, load_corpus
+from fugato.errors import FugatoError
+from fugato.models import Card, load_model, save_model
+from fugato.read import read
+from fugato.recipes import ngram_linear as how
+from fugato.recipes import recipe
+from fugato.represent import ngrams, stream
+
+
+@pytest.fixture(scope="session")
+def collection(styled_folder: Path) -> Corpus:
+    corpus = load_corpus(styled_folder)
+    return corpus.with_groups(corpus.ids)
+
+
+@pytest.fixture(scope="session")
+def prepared(collection: Corpus) -> how.Prepared:
+    return how.prepare(collection, jobs=1)
+
+
+@pytest.fixture(scope="session")
+def labels(prepared: how.Prepared) -> Any:
+    return np.array([piece.composer for piece in prepared.pieces])
+
+
+@pytest.mark.parametrize("settings", [{}, {"penalty": 0.3, "work_power": 1.0, "class_power": 0.0}])
+def test_the_dual_solution_is_weighted_ridge_regression_with_an_intercept(
+    prepared: how.Prepared, labels: Any, settings: dict[str, float]
+) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rows = np.arange(0, len(labels), 2)[3:]  # composers of unequal numbers
+    groups = np.array([f"work {row // 4}" for row in rows])
+    fitted = how.fit(prepared, rows, labels[rows], groups, **settings)
+    chosen = {**how.DEFAULTS, **settings}
+    weight = how.piece_weights(labels[rows], groups, chosen["work_power"], chosen["class_power"])
+    dense = prepared.vectors.toarray().astype(np.float64)
+    dense = dense[:, dense.any(axis=0)]
+    target = (labels[rows, None] == np.array(fitted.labels)).astype(np.float64)
+    ridge = linear_model.Ridge(alpha=chosen["penalty"]).fit(dense[rows], target, sample_weight=weight)
+    others = np.arange(len(labels))
+    np.testing.assert_allclose(fitted.logits(prepared, others), ridge.predict(dense), atol=2e-4)
+    weights = prepared.vectors[rows].T @ fitted.dual
+    at_zero = ridge.predict(np.zeros((1, dense.shape[1])))[0]
+    np.testing.assert_allclose(fitted.bias, at_zero, atol=2e-4, err_msg="the bias is the intercept")
+    assert weights.shape == (ngrams.width(), len(fitted.labels))
+
+
+def test_works_and_composers_weigh_as_documented() -> None:
+    labels = np.array(["A"] * 6 + ["B"] * 2)
+    groups = np.array(["a", "a", "a", "a", "b", "c", "d", "e"])
+    plain = how.piece_weights(labels, groups, 0.0, 0.0)
+    np.testing.assert_allclose(plain, 1.0)
+    by_work = how.piece_weights(labels, groups, 0.5, 0.0)
+    assert by_work[0] / by_work[4] == pytest.approx(4**-0.5), "a file of a work with four files counts half"
+    whole = how.piece_weights(labels, groups, 1.0, 0.0)
+    assert whole[:4].sum() == pytest.approx(whole[4]), "with power 1 every work counts the same"
+    fair = how.piece_weights(labels, groups, 0.5, 1.0)
+    assert fair[labels == "A"].sum() == pytest.approx(fair[labels == "B"].sum()), "every composer counts the same"
+    half = how.piece_weights(labels, groups, 0.0, 0.5)
+    assert half[labels == "A"].sum() / half[labels == "B"].sum() == pytest.approx(3**0.5)
+    for weight in (plain, by_work, whole, fair, half):
+        assert weight.mean() == pytest.approx(1)
+
+
+def test_works_it_has_not_seen_are_told_apart(prepared: how.Prepared, labels: Any, collection: Corpus) -> None:
+    rows = np.arange(len(labels))
+    learn, judge = rows[rows % 3 > 0], rows[rows % 3 == 0]
+    groups = np.array(collection.ids)
+    fitted = how.fit(prepared, learn, labels[learn], groups[learn])
+    named = np.array(fitted.labels)[fitted.logits(prepared, judge).argmax(axis=1)]
+    assert (named == labels[judge]).mean() >= 0.75, "chance is a third"
+
+
+def test_int8_weights_answer_as_the_floats_did(
+    prepared: how.Prepared, labels: Any, collection: Corpus, tmp_path: Path
+) -> None:
+    rows = np.arange(len(labels))
+    fitted = how.fit(prepared, rows[::2], labels[::2], np.array(collection.ids)[::2])
+    parts = how.export(prepared, fitted)
+    assert parts["weights"]["weights"].dtype == np.int8
+    card = Card("small", "1", "composer", how.NAME, dict.fromkeys(fitted.labels, 1), how.representation())
+    save_model(tmp_path / "small", card, parts)
+    model = NgramLinear(load_model(tmp_path / "small"))
+    exact = fitted.logits(prepared, rows)
+    answered = np.array([model.logits(stream(read(piece.path))) for piece in prepared.pieces])
+    assert np.abs(answered - exact).max() < 0.02 * (exact.max() - exact.min())
+    clear = np.diff(np.sort(exact, axis=1), axis=1).min(axis=1) > 0.03  # ranks nearer than that may change places
+    assert clear.mean() > 0.5
+    np.testing.assert_array_equal(exact[clear].argsort(axis=1), answered[clear].argsort(axis=1))
+
+
+def test_blocks_have_the_variance_of_their_weight(prepared: how.Prepared) -> None:
+    dense = prepared.vectors.toarray()
+    variance = [dense[:, p.start : p.stop].var(axis=0).sum() for p in ngrams.layout()]
+    assert sum(variance) == pytest.approx(1, rel=1e-3)
+    np.testing.assert_allclose(variance, np.full(len(variance), 1 / len(variance)), rtol=1e-2)
+
+
+def test_the_inner_products_are_those_of_the_vectors(prepared: how.Prepared) -> None:
+    dense = prepared.vectors.toarray()
+    np.testing.assert_allclose(prepared.gram, dense @ dense.T, atol=1e-4)
+
+
+def test_selected_pieces_keep_their_vectors(prepared: how.Prepared) -> None:
+    rows = np.array([5, 2, 30])
+    some = prepared.select(rows)
+    assert [p.id for p in some.pieces] == [prepared.pieces[r].id for r in rows]
+    np.testing.assert_allclose(some.gram, prepared.gram[np.ix_(rows, rows)], atol=1e-4)
+
+
+def test_a_bad_file_or_archive_member_costs_only_itself(styled_folder: Path, tmp_path: Path) -> None:
+    files = sorted(styled_folder.rglob("*.mid"))[:5]
+    archive = tmp_path / "collection.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in files:
+            out.write(file, f"Bach/{file.name}")
+        out.writestr("Bach/broken.mid", b"MThd and no more")
+    data = bytearray(archive.read_bytes())
+    start = data.find(files[3].name.encode()) + len(files[3].name) + 20
+    data[start : start + 60] = bytes(60)
+    archive.write_bytes(data)
+    done: list[int] = []
+    found = how.prepare(load_corpus(archive), jobs=2, progress=lambda so_far, total: done.append(so_far))
+    assert [Path(p.path).name for p in found.pieces] == sorted(f.name for f in files if f != files[3])
+    assert sorted(e.kind for e in found.failed) == ["bad-data", "corrupt"] and done == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(FugatoError, match=r"None of its 1 files could be used.*broken"):
+        how.prepare(load_corpus(archive).filter(lambda p: "broken" in p.path), jobs=1)
+
+
+def test_wrong_settings_are_refused_with_those_there_are() -> None:
+    for settings, words in (
+        ({"penality": 1.0}, "no setting penality; its settings are penalty, work_power, class_power"),
+        ({"penalty": 0.0}, "above 0"),
+        ({"penalty": float("nan")}, "nan"),
+        ({"work_power": -1.0}, "0 or more"),
+    ):
+        with pytest.raises(FugatoError, match=words) as caught:
+            how.check(settings)
+        assert caught.value.kind == "bad-option"
+    how.check({"penalty": 2.0, "class_power": 0.0})
+
+
+def test_a_recipe_that_there_is_not_is_refused() -> None:
+    assert recipe("composer", "ngram-linear") is how
+    for task, name, words in (("composer", "magic", "there are ngram-linear"), ("weather", "x", "choose composer")):
+        with pytest.raises(FugatoError, match=words) as caught:
+            recipe(task, name)
+        assert caught.value.kind == "bad-option"

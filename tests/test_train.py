@@ -23,7 +23,7 @@ from fugato.corpus import grouped_kfold, load_corpus, work_groups
 from fugato.errors import FugatoError
 from fugato.models import load_model
 from fugato.recipes import ngram_linear
-from fugato.train.composer import select, train, usable
+from fugato.train.composer import NOT_FOR_SALE, select, train, usable
 from fugato.train.judge import Judged, cross_validate, known_threshold
 
 from .music_files import midi_of
@@ -102,6 +102,22 @@ def test_weights_from_music_that_is_not_for_sale_are_not_for_sale(folder: Path, 
 
 
 # -- honesty -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("licence", "bars"),
+    [
+        ("CC BY-NC-SA 4.0", True),
+        ("cc-by-nc-4.0", True),
+        ("free, some encodings not for commercial use", True),
+        ("Non-commercial use only", True),
+        ("CC BY-SA 4.0", False),
+        ("public domain", False),
+        ("unstated", False),
+    ],
+)
+def test_a_licence_that_bars_trade_is_known_by_its_words(licence: str, bars: bool) -> None:
+    assert bool(NOT_FOR_SALE.search(licence)) is bars
 
 
 def test_the_same_seed_makes_the_same_model(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -24,6 +25,7 @@ from fugato.train.judge import Judged, cross_validate, known_threshold
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
 LEAST_WORKS: Final = 2  # one to learn from while the other is judged
+NOT_FOR_SALE: Final = re.compile(r"\bNC\b|non-?commercial|not for commercial", re.IGNORECASE)  # licences of data
 NAMED: Final = 5  # files or composers named in a warning; the rest are counted
 
 Progress = Callable[[str, int, int], None]
@@ -306,6 +308,6 @@ def _card(
             "Under some 100 notes, or for single parts and arrangements, its answers are much less certain.",
             "Labels come from the collections as they stand; some are wrong.",
         ),
-        licence="CC BY-NC-SA 4.0" if any("NC" in licence for _, licence in corpora) else "Apache-2.0",
+        licence="CC BY-NC-SA 4.0" if any(NOT_FOR_SALE.search(licence) for _, licence in corpora) else "Apache-2.0",
         made=made,
     )

@@ -42,7 +42,7 @@ def pieces() -> tuple[tuple[str, Path], ...]:
     for folder in ("haydn", "mozart", "beethoven", "schumann_robert", "schubert", "chopin", "joplin", "handel", "bach"):
         files = sorted(p for p in (corpus / folder).rglob("*") if p.suffix in (".mxl", ".xml", ".krn"))
         name = (composer_info(folder.removesuffix("_robert").capitalize()) or composer_info("Bach")).name  # type: ignore[union-attr]
-        found += [(name, path) for path in random.Random(7).sample(files, min(len(files), 5))]
+        found += [(name, path) for path in random.Random(7).sample(files, min(len(files), 6))]
     return tuple(found)
 
 

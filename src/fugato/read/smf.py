@@ -7,16 +7,19 @@ RP-029 is undone by `fugato.read.sniff`. Onsets are in ticks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 
 from fugato.errors import FugatoError
 from fugato.read.limits import DEFAULT_LIMITS, Limits
-from fugato.read.walk import DAMAGED_SHARE, META, SYSEX, Ints, Walk, deltas_at
+from fugato.read.walk import DAMAGED_SHARE, META, STATES, SYSEX, Ints, Walk, deltas_at
 
 LEAP: Final = 1_000  # quarter notes between two events that nobody believes in a damaged track
 BAD_DATA_SHARE: Final = 0.2  # of the channel events with data bytes over 127
+DATA_BYTES: Final = np.repeat((0, 2, 1, 2, 0), (128, 64, 32, 16, 16))  # of the channel events, by status byte
+STRAY: Final = np.isin(np.arange(256), [s for s in range(0xF1, META) if s not in SYSEX])  # system messages
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class Events:
 
     def meta(self, kind: int) -> Ints:
         """Indices of the meta events of a kind."""
-        return np.flatnonzero((self.status == META) & (self.first == kind))
+        found: Ints = self._metas[self.first[self._metas] == kind]
+        return found
+
+    @cached_property
+    def _metas(self) -> Ints:
+        return np.flatnonzero(self.status == META)
 
     def payload(self, index: int) -> bytes:
         """The data of one meta event."""
@@ -107,24 +115,23 @@ def _decode(walk: Walk, form: int, division: int) -> Events:
     counts = [len(p) for p in walk.positions]
     states = np.concatenate(walk.positions) if counts else np.zeros(0, np.int64)
     track = np.repeat(np.arange(len(counts)), counts)
-    pos = states // 3
+    pos = states // STATES
     delta, size = deltas_at(b, pos)  # never without end: the walk has seen to it
     at = pos + size
-    status = b[at].astype(np.int64)
-    running = status < 0x80
-    channel = (status >= 0x80) & (status < 0xF0)
+    byte = b[at]
+    running = byte < 0x80
     event = np.arange(len(pos))
-    source = np.maximum.accumulate(np.where(channel, event, 0)) if len(pos) else event
-    if (running[1:] & (status[:-1] >= 0xF0)).any():
-        walk.warnings.append("Running status goes on after a meta or system event, against the specification.")
-    status = np.where(running, status[source], status)
-    body = at + np.where(running, 0, 1)
-    first = b[body].astype(np.int64)
-    second = b[body + 1].astype(np.int64)
-    kind = status >> 4
-    voice = kind < 0xF
-    second[(kind == 0xC) | (kind == 0xD) | ~voice] = 0
-    wrong = voice & ((first > 127) | (second > 127))
+    if running.any():
+        if (running[1:] & (byte[:-1] >= 0xF0)).any():
+            walk.warnings.append("Running status goes on after a meta or system event, against the specification.")
+        channel = ~running & (byte < 0xF0)
+        byte = np.where(running, byte[np.maximum.accumulate(np.where(channel, event, 0))], byte)
+    body = at + ~running
+    data = b[body]
+    voice = byte < 0xF0
+    more = np.where(DATA_BYTES[byte] == 2, b[body + 1], 0)
+    status, first, second = byte.astype(np.int64), data.astype(np.int64), more.astype(np.int64)
+    wrong = voice & ((data | more) > 127)
     if wrong.any():
         if wrong.sum() > BAD_DATA_SHARE * voice.sum():
             raise FugatoError("corrupt", f"{wrong.sum() / voice.sum():.0%} of the MIDI events have values over 127.")
@@ -132,16 +139,17 @@ def _decode(walk: Walk, form: int, division: int) -> Events:
             f"{wrong.sum()} events have values over 127; notes of such a pitch were left out, velocities lowered."
         )
         walk.damaged = True
-    if ((status > 0xF0) & (status < META) & (status != SYSEX[1])).any():
+    if STRAY[byte].any():
         walk.warnings.append("System messages that do not belong in a file were ignored.")
         walk.damaged = True
     length = np.zeros(len(pos), np.int64)
-    metas = np.flatnonzero(status == META)
+    metas = np.flatnonzero(byte == META)
     value, width = deltas_at(b, body[metas] + 1)
     body[metas] += 1 + width
     length[metas] = value
-    kept = np.ones(len(pos), bool)
+    kept: Any = slice(None)
     if walk.damaged and division > 0:
+        kept = np.ones(len(pos), bool)
         leaps = np.flatnonzero(delta > LEAP * division)
         for one in np.unique(track[leaps]):  # what follows a leap in a damaged track is not where it belongs
             kept &= (track != one) | (event < leaps[track[leaps] == one][0])

@@ -21,6 +21,7 @@ from fugato.read.limits import Limits
 META: Final = 0xFF
 END_OF_TRACK: Final = 0x2F
 BLOCK: Final = 1 << 16  # bytes whose chain table is held at once
+STATES: Final = 4  # of an offset: 0, 1 or 2 data bytes of the running status; 3 is never met
 AHEAD: Final = 16  # bytes beyond a block that its last event may look at
 STOP: Final = 1 << 30  # where the chain ends: the end of the track, or bytes that are no event
 DAMAGED_SHARE: Final = 0.5  # of the track bytes; more than that behind bytes that are no event is not worth an answer
@@ -40,7 +41,7 @@ class Walk:
         self.limits = limits
         self.warnings = warnings
         self.bytes = np.frombuffer(data + bytes(2 * AHEAD), np.uint8)
-        self.positions: list[Ints] = []  # a track: state of every event, 3 * offset + length of running data
+        self.positions: list[Ints] = []  # a track: state of every event, STATES * offset + length of running data
         self.damaged = False  # bytes that are no event, or events that cannot be right, were met
         self.events = 0
         self._block = -1
@@ -174,34 +175,43 @@ class Walk:
         """States of the events from `start` on, the offset behind them, and why the chain ended: end, bad, cut or
         limit."""
         found: list[Ints] = []
-        state = 3 * start
-        while state < 3 * limit:
-            base = 3 * (state // 3 // BLOCK) * BLOCK
-            table = self._table_of(base // 3)
+        state = STATES * start
+        while state < STATES * limit:
+            base = state // STATES // BLOCK * BLOCK * STATES
+            table = self._table_of(base // STATES)
             here: list[int] = []
             append = here.append
-            i, stop = state - base, min(3 * limit - base, 3 * BLOCK)
+            i, stop = state - base, min(STATES * limit - base, STATES * BLOCK)
             while i < stop:
                 append(i)
                 i = table[i]
-            found.append(np.array(here, np.int64) + base)
+            found.append(np.fromiter(here, np.int64, len(here)) + base)
             state = i + base
             self.events += len(here)
             if self.events > self.limits.events:
                 raise FugatoError("too-large", f"More than {self.limits.events:,} MIDI events.")
-        states = np.concatenate(found) if found else np.zeros(0, np.int64)
+        states = found[0] if len(found) == 1 else np.concatenate([np.zeros(0, np.int64), *found])
         if state < STOP:
-            if state // 3 == limit or not len(states):
+            if state // STATES == limit or not len(states):
                 return states, limit, "limit"
             return states[:-1], limit, "cut"
-        last = int(states[-1]) // 3
-        _, size = deltas_at(self.bytes, np.array([last]))
-        at = last + int(size[0])
-        if size[0] <= 4 and self.bytes[at] == META and self.bytes[at + 1] == END_OF_TRACK:
-            length, width = deltas_at(self.bytes, np.array([at + 2]))
-            end = at + 2 + int(width[0] + length[0])
+        last = int(states[-1]) // STATES
+        _, size = self._delta(last)
+        at = last + size
+        if size <= 4 and self.bytes[at] == META and self.bytes[at + 1] == END_OF_TRACK:
+            length, width = self._delta(at + 2)
+            end = at + 2 + width + length
             return (states, end, "end") if end <= limit else (states, limit, "limit")
         return states[:-1], last, "bad"
+
+    def _delta(self, pos: int) -> tuple[int, int]:
+        """Value and size of one variable-length quantity, as `deltas_at` has them."""
+        value = 0
+        for k, byte in enumerate(self.bytes[pos : pos + 4].tolist()):
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value, k + 1
+        return value, 5
 
     def _table_of(self, start: int) -> array[int]:
         """For every offset of the block and every running status: the state of the next event, relative to the
@@ -213,71 +223,71 @@ class Walk:
 
 
 def _chain(b: NDArray[np.uint8]) -> array[int]:
-    """The next state from every state of a block; state = 3 * offset + number of data bytes of the running status.
+    """The next state from every state of a block; state = `STATES` * offset + number of data bytes of the running status.
 
     A running status of 0 data bytes means that there is none. Meta and system events leave the running status
     standing: the specification cancels it, but files that go on with it can be understood.
     """
     n = len(b) - AHEAD
-    high = b >= 0x80
-    size = np.ones(n, np.int32)  # bytes of the time before the event
-    going = np.ones(n, bool)
-    for k in range(4):
-        going &= high[k : n + k]
-        size += going
-    at = np.arange(n, dtype=np.int32) + size  # where the status byte, or running data, is
-    status = b[at]
-    following = 3 * at + STEP[0][status]
-    variable = np.flatnonzero(VARIABLE[status])
-    where = at[variable] + np.where(status[variable] == META, 2, 1)
+    reach = n + 5  # offsets at which a status byte, or running data, may be
+    # The state behind an event whose status byte is here, shape=(reach, STATES).
+    behind = STEP.take(b[:reach], axis=0)
+    behind += np.arange(STATES * reach, dtype=np.int32).reshape(reach, STATES)
+    variable = np.flatnonzero(VARIABLE[b[:reach]])
+    meta = b[variable] == META
+    where = variable + 1 + meta
     length, width = deltas_at(b, where)
-    following[variable] = 3 * np.minimum(where + width + length, STOP // 4)
-    end = (status[variable] == META) & (b[at[variable] + 1] == END_OF_TRACK)
-    bad = (size > 4) | NO_EVENT[status]
-    bad[variable[end | (width > 4)]] = True
-    table = np.empty((n, 3), np.int32)
-    table[:, 0] = following
-    table[:, 1] = following + MORE[1][status]
-    table[:, 2] = following + MORE[2][status]
-    table[bad] = STOP
-    table[status < 0x80, 0] = STOP
+    place = STATES * np.minimum(where + width + length, STOP // (2 * STATES))
+    place[(width > 4) | (meta & (b[variable + 1] == END_OF_TRACK))] = STOP
+    behind[variable] = place[:, None] + np.arange(STATES)
+    # The time before it takes one byte if that byte is not high; the others are few.
+    table = behind[1 : n + 1].copy()
+    going = np.flatnonzero(b[:n] >= 0x80)
+    row, from_row = (x.view(np.complex128).ravel() for x in (table, behind))  # 16 bytes at once, whatever they mean
+    for size in (2, 3, 4):
+        row[going] = from_row[going + size]
+        going = going[b[going + size - 1] >= 0x80]
+    table[going] = STOP
     flat = array("i")
-    flat.frombytes(table.tobytes())
+    flat.frombytes(table.data.cast("B"))
     return flat
 
 
 def _steps() -> NDArray[np.int32]:
-    """What a status byte adds to the state behind the time of its event, from each running status, shape=(3, 256)."""
-    step = np.zeros((3, 256), np.int32)
-    for r in range(3):
-        step[r, :0x80] = 3 * r + r  # running data
-        step[r, 0x80:0xF0] = 3 * 3 + 2
-        step[r, 0xC0:0xE0] = 3 * 2 + 1
-        step[r, 0xF0:] = r
-    # System messages do not belong in files, but their length is known.
-    step[:, [0xF1, 0xF3]] += 3 * 2
-    step[:, 0xF2] += 3 * 3
-    step[:, [0xF6, *range(0xF8, 0xFF)]] += 3
+    """What a status byte, or running data, adds to the state in which it is met, shape=(256, STATES); from `STOP` on, the
+    chain ends."""
+    step = np.zeros((256, STATES), np.int32)
+    for r in range(STATES):
+        step[:0x80, r] = STATES * r + r if r else STOP  # running data
+        step[0x80:0xF0, r] = STATES * 3 + 2
+        step[0xC0:0xE0, r] = STATES * 2 + 1
+        step[0xF0:, r] = r
+    # System messages do not belong in files, but the length of most is known.
+    step[[0xF1, 0xF3]] += STATES * 2
+    step[0xF2] += STATES * 3
+    step[[0xF6, *range(0xF8, 0xFF)]] += STATES
+    step[[0xF4, 0xF5]] = STOP
+    step -= np.arange(STATES, dtype=np.int32)  # the running status so far
     return step
 
 
 STEP: Final = _steps()
-MORE: Final = STEP - STEP[0]  # what a running status adds to that
 VARIABLE: Final = np.isin(np.arange(256), [0xF0, 0xF7, META])
-NO_EVENT: Final = np.isin(np.arange(256), [0xF4, 0xF5])
 
 
 def deltas_at(b: NDArray[np.uint8], pos: NDArray[Any]) -> tuple[Ints, Ints]:
     """Value and size of the variable-length quantities at the offsets `pos`, shape=(n,) each; size 5 where one has no
     end."""
-    value = np.zeros(len(pos), np.int64)
+    byte = b.take(pos, mode="clip")
+    value = (byte & 0x7F).astype(np.int64)
     size = np.ones(len(pos), np.int64)
-    going = np.ones(len(pos), bool)
-    for k in range(4):
-        byte = b[np.minimum(pos + k, len(b) - 1)]
-        value = np.where(going, (value << 7) | (byte & 0x7F), value)
-        going &= byte >= 0x80
-        size += going
+    going = np.flatnonzero(byte >= 0x80)
+    for k in range(1, 4):
+        byte = b.take(pos[going] + k, mode="clip")
+        value[going] = (value[going] << 7) | (byte & 0x7F)
+        size[going] = k + 1
+        going = going[byte >= 0x80]
+    size[going] = 5
     return value, size
 
 

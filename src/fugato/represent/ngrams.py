@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -90,7 +90,7 @@ class Block:
         if self.bits:
             return 1 << self.bits
         ((symbols, order),) = self.grams
-        return int(np.prod([ALPHABETS[s] for s in symbols.split("+")])) ** order
+        return int(np.prod([ALPHABETS[s] for s in symbols.split("+")] * order))
 
 
 def _tables(*specs: str) -> tuple[Block, ...]:
@@ -125,6 +125,7 @@ class Layout(NamedTuple):
     hashed: bool
 
 
+@lru_cache
 def layout(blocks: tuple[Block, ...] = BLOCKS) -> tuple[Layout, ...]:
     """The place of each block in the vector, in order."""
     edges = np.cumsum([0, *(b.width for b in blocks)])
@@ -156,17 +157,16 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
     key, mode = tonic(events.pitch_classes)
     melody, low = np.diff(top), np.diff(bass)
     gap = top - bass
-    lengths = np.clip(np.rint(2 * np.log2(steps / np.median(steps))), -8, 8).astype(np.int64) + 8 if n > 1 else melody
+    lengths = np.clip(np.rint(2 * np.log2(steps / _median(steps))), -8, 8).astype(np.int64) + 8 if n > 1 else melody
     ratios = np.searchsorted(RATIO_EDGES, np.log2(steps[1:] / steps[:-1])) if n > 2 else np.zeros(0, np.int64)
-    clip = lambda x, limit: np.clip(x, -limit, limit) + limit  # noqa: E731
-    middle = (int(np.median(top)), int(np.median(bass))) if n else (0, 0)
+    middle = (int(_median(top)), int(_median(bass))) if n else (0, 0)
     moved, low_moved = melody != 0, low != 0
     near, wide = _classes_within(events, 4), _classes_within(events, 16)
     return {
-        "melody": (clip(melody, 16), at[:-1]),
-        "bass": (clip(low, 16), at[:-1]),
-        "leap": (clip(melody[moved], 16), at[:-1][moved]),
-        "bass_leap": (clip(low[low_moved], 16), at[:-1][low_moved]),
+        "melody": (_clipped(melody, 16), at[:-1]),
+        "bass": (_clipped(low, 16), at[:-1]),
+        "leap": (_clipped(melody[moved], 16), at[:-1][moved]),
+        "bass_leap": (_clipped(low[low_moved], 16), at[:-1][low_moved]),
         "step": (lengths, at[:-1]),
         "ratio": (ratios, at[:-2]),
         "degree": ((top - key) % 12 + 12 * mode, at),
@@ -178,13 +178,25 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "vertical": (gap % 12 + 12 * np.minimum(gap // 12, 3), at),
         "chord": (events.chord, at),
         "classes": (_BIT_COUNT[events.chord], at),
-        "register": (clip(top - middle[0], 24), at),
-        "bass_register": (clip(bass - middle[1], 24), at),
+        "register": (_clipped(top - middle[0], 24), at),
+        "bass_register": (_clipped(bass - middle[1], 24), at),
         "near_classes": (_BIT_COUNT[near], at[: len(near)]),
         "wide_classes": (_BIT_COUNT[wide], at[: len(wide)]),
         "wide_set": (_rotated(wide, key), at[: len(wide)]),
         "width": (np.full(min(n, 1), min(max(middle[0] - middle[1], 0), 60)), at[:1]),
     }
+
+
+def _clipped(values: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Values within -limit..limit, counted from 0."""
+    return np.minimum(np.maximum(values, -limit), limit) + limit
+
+
+def _median(values: NDArray[Any]) -> float:
+    """As `np.median`, without its precautions, which take longer than the sorting."""
+    half = len(values) // 2
+    ordered = np.sort(values)
+    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def _classes_within(events: Stream, span: int) -> NDArray[np.int64]:
@@ -215,26 +227,59 @@ def grams(events: Stream, blocks: tuple[Block, ...] = BLOCKS) -> Iterator[tuple[
     event : ndarray of int64, shape=(m,)
         The event at which the gram starts.
     """
+    runs = _runs(events, blocks)
+    cells = _cells(runs)
+    for number in range(len(blocks)):
+        mine = [(cell, run.at[: len(cell)]) for run, cell in zip(runs, cells, strict=True) if run.block == number]
+        none = np.zeros(0, np.int64)
+        yield np.concatenate([none, *(cell for cell, _ in mine)]), np.concatenate([none, *(at for _, at in mine)])
+
+
+class _Run(NamedTuple):
+    """One kind of gram of a block: runs of `order` among the values of a symbol (or several, read together)."""
+
+    block: int
+    values: NDArray[np.int64]
+    at: NDArray[np.int64]  # events at which the values are
+    size: int  # of the alphabet
+    order: int
+    salt: int
+    bits: int
+
+    @property
+    def n_grams(self) -> int:
+        return len(self.values) - self.order + 1
+
+
+def _runs(events: Stream, blocks: tuple[Block, ...]) -> list[_Run]:
+    """The kinds of grams of each block in turn, without those for which the piece is too short."""
     found = symbols(events)
-    for block in blocks:
-        cells, starts = [], []
-        for number, (names, order) in enumerate(block.grams):
-            values, at, size = _joined(found, names)
-            m = len(values) - order + 1
-            if m <= 0:
-                continue
-            if block.bits:
-                cells.append(_hashed_runs(values, order, salt=number + 1, bits=block.bits))
-            else:
-                code = np.zeros(m, np.int64)
-                for k in range(order):
-                    code = code * size + values[k : k + m]
-                cells.append(code)
-            starts.append(at[:m])
-        yield (
-            np.concatenate(cells) if cells else np.zeros(0, np.int64),
-            np.concatenate(starts) if starts else np.zeros(0, np.int64),
-        )
+    joined: dict[str, Any] = {}
+    runs = []
+    for number, block in enumerate(blocks):
+        for salt, (names, order) in enumerate(block.grams, 1):
+            if names not in joined:  # several blocks read the same symbols
+                joined[names] = _joined(found, names)
+            values, at, size = joined[names]
+            if len(values) >= order:
+                runs.append(_Run(number, values, at, size, order, salt, block.bits))
+    return runs
+
+
+def _cells(runs: list[_Run]) -> list[NDArray[np.int64]]:
+    """For each of the runs the cells of its grams within the block, in order of the stream."""
+    codes = iter(_hashed([run for run in runs if run.bits]))
+    return [next(codes) if run.bits else _exact(run) for run in runs]
+
+
+def _exact(run: _Run) -> NDArray[np.int64]:
+    """Each run of values as a number in base `size`."""
+    m = run.n_grams
+    code = run.values[:m].copy()
+    for k in range(1, run.order):
+        code *= run.size
+        code += run.values[k : k + m]
+    return code
 
 
 def _joined(found: dict[str, Any], names: str) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
@@ -250,14 +295,30 @@ def _joined(found: dict[str, Any], names: str) -> tuple[NDArray[np.int64], NDArr
     return values, at, size
 
 
-def _hashed_runs(values: NDArray[np.int64], order: int, *, salt: int, bits: int) -> NDArray[np.int64]:
-    """Each run of `order` values mixed to `bits` bits, shape=(len(values) - order + 1,)."""
-    m = len(values) - order + 1
-    code = np.full(m, salt, np.uint64)
-    for k in range(order):
-        code = (code ^ (values[k : k + m] + 1).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        code ^= code >> np.uint64(29)
-    return (code >> np.uint64(64 - bits)).astype(np.int64)
+def _hashed(runs: list[_Run]) -> list[NDArray[np.int64]]:
+    """Each run of values mixed to `bits` bits.
+
+    All kinds of grams are mixed side by side, those of the longest runs first: a step takes what is left of them at once.
+    """
+    if not runs:
+        return []
+    order = sorted(range(len(runs)), key=lambda i: -runs[i].order)
+    ranked = [runs[i] for i in order]
+    sizes = [run.n_grams for run in ranked]
+    ends = np.cumsum(sizes)
+    code = np.repeat(np.array([run.salt for run in ranked], np.uint64), sizes)
+    for k in range(ranked[0].order):
+        left = [run for run in ranked if run.order > k]
+        numbers = np.concatenate([run.values[k : k + run.n_grams] for run in left])
+        numbers += 1
+        part = code[: len(numbers)]
+        part ^= numbers.view(np.uint64)
+        part *= np.uint64(0x9E3779B97F4A7C15)
+        part ^= part >> np.uint64(29)
+    code >>= np.repeat(np.array([64 - run.bits for run in ranked], np.uint64), sizes)
+    pieces = np.split(code.view(np.int64), ends[:-1])
+    cells = dict(zip(order, pieces, strict=True))
+    return [cells[i] for i in range(len(runs))]
 
 
 def count(events: Stream, blocks: tuple[Block, ...] = BLOCKS) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -270,15 +331,14 @@ def count(events: Stream, blocks: tuple[Block, ...] = BLOCKS) -> tuple[NDArray[n
     times : ndarray of int32, shape=(n_cells,)
         How often.
     """
-    cells, times = [], []
-    start = 0
-    for block, (cell, _) in zip(blocks, grams(events, blocks), strict=True):
-        table = np.bincount(cell, minlength=block.width)
-        occurring = np.flatnonzero(table)
-        cells.append((occurring + start).astype(np.int32))
-        times.append(table[occurring].astype(np.int32))
-        start += block.width
-    return np.concatenate(cells), np.concatenate(times)
+    runs, places = _runs(events, blocks), layout(blocks)
+    cells = [np.zeros(0, np.int64)]
+    for run, cell in zip(runs, _cells(runs), strict=True):
+        cell += places[run.block].start
+        cells.append(cell)
+    table = np.bincount(np.concatenate(cells))
+    occurring = np.flatnonzero(table != 0)  # of booleans it is several times as fast
+    return occurring.astype(np.int32), table[occurring].astype(np.int32)
 
 
 def weigh(

@@ -39,7 +39,6 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, fugato_home: Pat
         answers = [json.loads(line) for line in (work / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
         assert len(answers) == 3 and (work / "mazurka.png").stat().st_size > 1000
         assert (work / "my-model" / "card.json").is_file() and (work / "report" / "index.csv").is_file()
-        assert (fugato_home / "models" / "haydn-or-mozart" / "card.json").is_file()
 
 
 def test_there_are_pages_that_run() -> None:

@@ -46,6 +46,11 @@ def pieces() -> tuple[tuple[str, Path], ...]:
     return tuple(found)
 
 
+@cache
+def score_of(path: Path) -> Score:
+    return read(path)
+
+
 # -- what it says of itself ----------------------------------------------------------------------------------------------
 
 
@@ -100,10 +105,12 @@ def test_its_answers_keep_the_contract(model: Model) -> None:
 
 
 def test_it_names_many_pieces_that_come_with_music21(model: Model) -> None:
-    right = [identify(path).name == composer for composer, path in pieces()]
+    right = [identify(score_of(path)).name == composer for composer, path in pieces()]
     assert np.mean(right) > 0.4, "of 76 names"
     asked = [c for c in ("Bach", "Haydn", "Mozart", "Beethoven", "Schumann") if c in model.labels]
-    between = [identify(path, candidates=asked).name == composer for composer, path in pieces() if composer in asked]
+    between = [
+        identify(score_of(path), candidates=asked).name == composer for composer, path in pieces() if composer in asked
+    ]
     assert np.mean(between) > 0.55, "of 5 names"
 
 
@@ -124,7 +131,7 @@ def test_the_same_music_gets_the_same_name() -> None:
     assert len({composer for composer, _ in chosen}) >= 6
     moved = []
     for composer, path in chosen:
-        score = read(path)
+        score = score_of(path)
         expected = identify(score)
         for disguise, disguised in DISGUISES.items():
             if identify(disguised(score)).name != expected.name:
@@ -134,7 +141,7 @@ def test_the_same_music_gets_the_same_name() -> None:
 
 def test_transposition_tempo_and_tracks_do_not_move_a_probability() -> None:
     for _, path in pieces()[::5]:
-        score = read(path)
+        score = score_of(path)
         expected = {g.name: g.probability for g in identify(score).ranking}
         for disguise in ("transposed by -5", "transposed by 6", "tempo x 2.0", "tracks merged"):
             asked = {g.name: g.probability for g in identify(DISGUISES[disguise](score)).ranking}

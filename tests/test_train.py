@@ -153,17 +153,17 @@ def test_no_work_is_learnt_from_and_judged(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_copies_do_not_flatter_the_figures(tmp_path: Path) -> None:
-    """Music without any style, so that only a copy could be recognised: twelve works, each in four files."""
+    """Music without any style, so that only a copy could be recognised: ten works, each in three files."""
     root = tmp_path / "music"
-    for i in range(12):
+    for i in range(10):
         composer = ("Bach", "Chopin")[i % 2]
         (root / composer).mkdir(parents=True, exist_ok=True)
         score = styled("Joplin", 500 + i)
-        for copy in range(4):
+        for copy in range(3):
             data = midi_of(score.transpose(copy), ticks=96 * (copy + 1), velocities=(30 + copy,))
-            (root / composer / f"{'abcd'[copy]} {hashlib.md5(bytes([i, copy])).hexdigest()}.mid").write_bytes(data)
+            (root / composer / f"{'abc'[copy]} {hashlib.md5(bytes([i, copy])).hexdigest()}.mid").write_bytes(data)
     figures = load_model(train("composer", root, out=tmp_path / "model", jobs=1)).json("figures")
-    assert figures["groups"] == 12 and figures["accuracy"] < 0.85
+    assert figures["groups"] == 10 and figures["accuracy"] < 0.85
 
 
 def test_a_piece_whose_composer_could_not_be_named_says_nothing_about_the_temperature() -> None:

@@ -36,9 +36,9 @@ from fugato.score import Score
 
 NAME: Final = "ngram-linear"
 DEFAULTS: Final[dict[str, float]] = {
-    "penalty": 1.0,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
+    "penalty": 0.7,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
     "work_power": 0.5,  # a file of a work with k files counts k ** -work_power
-    "class_power": 1.0,  # a composer whose files weigh s together counts s ** (1 - class_power)
+    "class_power": 1.1,  # a composer whose files weigh s together counts s ** (1 - class_power)
 }
 SPACE: Final = {"penalty": (0.1, 10.0), "work_power": (0.0, 1.0), "class_power": (0.0, 1.0)}
 LEAST_PIECES: Final = 3  # a gram in fewer pieces cannot speak for anyone else's

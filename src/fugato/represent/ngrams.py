@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fugato.represent.stream import Stream
 
-VERSION: Final = 1  # of the layout; a model made with another one cannot be used
+VERSION: Final = 2  # of the layout; a model made with another one cannot be used
 LARGEST_TABLE: Final = 5000  # cells of an exact block
 RATIO_EDGES: Final = np.log2([0.18, 0.29, 0.42, 0.58, 0.71, 0.87, 1.15, 1.41, 1.72, 2.4, 3.5, 5.5])
 
@@ -58,6 +58,13 @@ ALPHABETS: Final[dict[str, int]] = {
     "vertical": 48,  # the same as interval class and octave
     "chord": 4096,  # pitch classes above the bass
     "classes": 13,  # number of different pitch classes
+    "length": 15,  # half-octaves of every note's length against the median step
+    "top_length": 15,  # of the highest note's
+    "bass_length": 15,
+    "hold": 15,  # of the highest note's against the step that follows: legato and staccato
+    "bass_hold": 15,
+    "sounding": 12,  # notes that sound just after the event
+    "held": 8,  # those of them that began before it
     "register": 49,  # highest note against its median
     "bass_register": 49,
     "near_classes": 13,  # different pitch classes within 4 events
@@ -103,6 +110,7 @@ BLOCKS: Final[tuple[Block, ...]] = (
     *_tables("step/1", "step/2", "step/3", "ratio/1", "ratio/2", "ratio/3", "melody+step/1", "bass+step/1"),
     *_tables("degree/1", "degree/2", "bass_degree/1", "bass_degree/2", "degree+bass_degree/1"),
     *_tables("size/1", "size/2", "size/3", "gap/1", "third_gap/2", "size+half_gap/1", "classes/1", "chord/1"),
+    *_tables("length/1", "top_length/2", "bass_length/2", "hold/1", "bass_hold/1", "sounding/1", "held/1"),
     *_tables("near_classes/1", "wide_classes/1", "wide_set/1", "register/1", "bass_register/1", "width/1"),
     Block("melody", (("melody", 3), ("melody", 4), ("melody", 5), ("leap", 4), ("leap", 5)), 13),
     Block("bass", (("bass", 3), ("bass", 4), ("bass_leap", 3), ("bass_leap", 4)), 13),
@@ -157,7 +165,8 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
     key, mode = tonic(events.pitch_classes)
     melody, low = np.diff(top), np.diff(bass)
     gap = top - bass
-    lengths = np.clip(np.rint(2 * np.log2(steps / _median(steps))), -8, 8).astype(np.int64) + 8 if n > 1 else melody
+    usual = _median(steps) if n > 1 else 1.0
+    pace = np.clip(np.rint(2 * np.log2(steps / usual)), -8, 8).astype(np.int64) + 8
     ratios = np.searchsorted(RATIO_EDGES, np.log2(steps[1:] / steps[:-1])) if n > 2 else np.zeros(0, np.int64)
     middle = (int(_median(top)), int(_median(bass))) if n else (0, 0)
     moved, low_moved = melody != 0, low != 0
@@ -167,7 +176,7 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "bass": (_clipped(low, 16), at[:-1]),
         "leap": (_clipped(melody[moved], 16), at[:-1][moved]),
         "bass_leap": (_clipped(low[low_moved], 16), at[:-1][low_moved]),
-        "step": (lengths, at[:-1]),
+        "step": (pace, at[:-1]),
         "ratio": (ratios, at[:-2]),
         "degree": ((top - key) % 12 + 12 * mode, at),
         "bass_degree": ((bass - key) % 12 + 12 * mode, at),
@@ -178,6 +187,13 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "vertical": (gap % 12 + 12 * np.minimum(gap // 12, 3), at),
         "chord": (events.chord, at),
         "classes": (_BIT_COUNT[events.chord], at),
+        "length": (_length_class(events.lengths, usual), events.event_of_note),
+        "top_length": (_length_class(events.top_length, usual), at),
+        "bass_length": (_length_class(events.bass_length, usual), at),
+        "hold": (_length_class(events.top_length[:-1], steps), at[:-1]),
+        "bass_hold": (_length_class(events.bass_length[:-1], steps), at[:-1]),
+        "sounding": (np.clip(events.sounding, 0, 11), at),
+        "held": (np.clip(events.sounding - events.size, 0, 7), at),
         "register": (_clipped(top - middle[0], 24), at),
         "bass_register": (_clipped(bass - middle[1], 24), at),
         "near_classes": (_BIT_COUNT[near], at[: len(near)]),
@@ -197,6 +213,13 @@ def _median(values: NDArray[Any]) -> float:
     half = len(values) // 2
     ordered = np.sort(values)
     return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+
+
+def _length_class(lengths: NDArray[np.float64], unit: float | NDArray[np.float64]) -> NDArray[np.int64]:
+    """Half-octaves of lengths against a unit, from an eighth of it (0) to sixteen of it (14)."""
+    ratio = np.maximum(lengths, 1e-4) / unit
+    classes: NDArray[np.int64] = np.clip(np.rint(2 * np.log2(ratio)), -6, 8).astype(np.int64) + 6
+    return classes
 
 
 def _classes_within(events: Stream, span: int) -> NDArray[np.int64]:

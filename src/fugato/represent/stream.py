@@ -3,8 +3,8 @@
 All pitched parts are merged. Notes that start together, or nearly so, form one *event*: in a notated file within a hair's
 breadth, in a performance within a fraction of the piece's own typical step, since the notes of a played chord are spread
 over 10 to 50 ms (Goebl, "Melody lead in piano performance", JASA 110, 2001). An event keeps its outer pitches, the pitch classes above
-its bass and its distance from the event before, all that later stages may know: no velocity, tempo, tick, track or absolute
-time gets past this point, so transposition, tempo and encoding cannot matter.
+its bass, how long notes are held and its distance from the event before, all that later stages may know: no velocity, tempo, tick,
+track or absolute time gets past this point, so transposition, tempo and encoding cannot matter.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class Stream:
     top, bass : int64, highest and lowest MIDI pitch that starts in the event
     chord : int64, bit k set where a pitch class k semitones above the bass sounds at its start (bit 0 always is)
     size : int64, number of different pitches that start
+    sounding : int64, notes that sound just after the event, held ones included
+    top_length, bass_length : float64, quarter notes for which the highest and the lowest note are held
+    lengths : float64, shape=(n_notes,), the same for every pitched note
     bar : int64, index of the bar, from 0
     event_of_note : int64, shape=(n_notes,), the event of each pitched note of the score
     pitch_classes : float64, shape=(12,), notes per pitch class
@@ -45,6 +48,10 @@ class Stream:
     bass: NDArray[np.int64]
     chord: NDArray[np.int64]
     size: NDArray[np.int64]
+    sounding: NDArray[np.int64]
+    top_length: NDArray[np.float64]
+    bass_length: NDArray[np.float64]
+    lengths: NDArray[np.float64]
     bar: NDArray[np.int64]
     event_of_note: NDArray[np.int64]
     pitch_classes: NDArray[np.float64]
@@ -73,16 +80,36 @@ def stream(score: Score) -> Stream:
     else:
         bass = top = chord = size = np.zeros(0, np.int64)
     start = onset[first]
+    lengths = notes["duration"].astype(np.float64)
     return Stream(
         onset=start,
         top=top,
         bass=bass,
         chord=chord,
         size=size,
+        sounding=_sounding(start, first, onset + lengths),
+        top_length=_longest(lengths, pitch == top[event], first),
+        bass_length=_longest(lengths, pitch == bass[event], first),
+        lengths=lengths,
         bar=score.bar_of(start),
         event_of_note=event,
         pitch_classes=np.bincount(pitch % 12, minlength=12).astype(np.float64),
     )
+
+
+def _longest(lengths: NDArray[np.float64], chosen: NDArray[np.bool_], first: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The longest of the chosen notes of each event; `first` is each event's first note."""
+    return np.maximum.reduceat(np.where(chosen, lengths, 0.0), first) if len(first) else np.zeros(0)
+
+
+def _sounding(start: NDArray[np.float64], first: NDArray[np.int64], end: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Notes that have begun and not ended a moment after each event; the moment scales with the piece's own steps."""
+    begun = np.append(first[1:], len(end))
+    if len(start) < 2:
+        return begun[: len(start)]
+    steps = np.diff(start)
+    moment = np.minimum(0.15 * float(np.median(steps)), 0.5 * np.append(steps, steps[-1]))
+    return begun - np.searchsorted(np.sort(end), start + moment, side="right")
 
 
 def cluster_onsets(onset: NDArray[Any], *, notated: bool) -> NDArray[np.int64]:

@@ -23,7 +23,13 @@ def same(a: Stream, b: Stream, *, by: int = 0) -> bool:
     exact = [(a.top + by, b.top), (a.bass + by, b.bass), (a.chord, b.chord), (a.size, b.size), (a.bar, b.bar)]
     exact.append((np.roll(a.pitch_classes, by), b.pitch_classes))
     exact.append((a.event_of_note, b.event_of_note))
-    return len(a) == len(b) and np.allclose(a.onset, b.onset) and all(np.array_equal(x, y) for x, y in exact)
+    exact.append((a.sounding, b.sounding))
+    near = [(a.onset, b.onset), (a.top_length, b.top_length), (a.bass_length, b.bass_length), (a.lengths, b.lengths)]
+    return (
+        len(a) == len(b)
+        and all(np.array_equal(x, y) for x, y in exact)
+        and all(np.allclose(x, y, atol=1e-3) for x, y in near)
+    )
 
 
 @pytest.mark.parametrize("semitones", [-5, -1, 3, 6])
@@ -95,6 +101,14 @@ def test_an_event_is_what_starts_together() -> None:
     assert events.size.tolist() == [3, 1, 2], "a pitch that two voices share counts once"
     assert events.chord.tolist() == [1 | 1 << 4 | 1 << 7, 1, 1 | 1 << 3], "C major, then C alone, then a minor third"
     assert events.event_of_note.tolist() == [0, 0, 0, 0, 1, 2, 2]
+
+
+def test_held_notes_sound_on_and_lengths_are_those_of_the_outer_voices() -> None:
+    score = Score.from_notes([0, 0, 1, 2, 2], [4, 0.5, 1, 1, 2], [48, 72, 71, 52, 69])
+    events = stream(score)
+    assert events.sounding.tolist() == [2, 2, 3], "the bass is held under the other two"
+    assert events.bass_length.tolist() == [4, 1, 1] and events.top_length.tolist() == [0.5, 1, 2]
+    assert sorted(events.lengths.tolist()) == [0.5, 1, 1, 2, 4]
 
 
 def test_written_ornaments_stay_apart_and_rolled_chords_together() -> None:

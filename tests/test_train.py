@@ -252,6 +252,13 @@ def test_composers_and_corpora_are_chosen(folder: Path, caplog: pytest.LogCaptur
         assert caught.value.kind == "bad-data"
 
 
+def test_works_kept_for_showing_are_not_learnt_in_any_edition(folder: Path, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.mid"
+    shown.write_bytes(midi_of(styled("Chopin", 2).transpose(3), ticks=96, qpm=50))
+    card = load_model(train("composer", folder, out=tmp_path / "model", jobs=1, apart_from=[shown])).card
+    assert card.labels == {"Bach": 5, "Chopin": 4, "Joplin": 5} and card.made["apart_from"] == ["shown.mid"]
+
+
 def test_one_work_a_composer_is_not_enough(folder: Path) -> None:
     corpus = load_corpus(folder)
     one = corpus.with_groups([p.composer for p in corpus])

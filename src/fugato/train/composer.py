@@ -69,6 +69,8 @@ def train(
         Only these; ``{"shipped"}`` means those of the shipped model.
     without : collection of str
         Parts of an index to leave out: a corpus ("maestro") or one domain of it ("asap:performance").
+    apart_from : sequence of paths
+        Pieces kept for showing or testing: every file of the collection that is of the same work is left out.
     folds : int
         For the figures, grouped by work; at least 2.
     random_seed : int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -25,6 +26,7 @@ from fugato.represent.stream import Stream, stream
 from fugato.score import Score
 
 LEAST_EVENTS: Final = 12  # events with fewer there is nothing to count
+FEW: Final = 4  # files for which starting worker processes would take longer than answering
 SHORT_EVENTS: Final = 100  # events under which people are told that the piece is short
 TELLING_BARS: Final = 8  # bars named as evidence, for the first and for the second composer each
 
@@ -93,8 +95,8 @@ def identify_many(
     """The contract's JSON object for each file, answers and errors alike, in the order of the input.
 
     Files are read and judged in `jobs` worker processes (one a core by default) that a bad file can take down without harm to the
-    others; memory does not grow with their number. A book of tunes answers for its first tune, and for all of them in
-    ``parts``.
+    others; memory does not grow with their number. A few files are read as `fugato.read` does, and judged here. A book of tunes
+    answers for its first tune, and for all of them in ``parts``.
 
     Raises
     ------
@@ -102,15 +104,46 @@ def identify_many(
         For a wrong model or option, before anything is read.
     """
     classifier = _classifier(os.fspath(model))
-    _candidates(classifier, candidates)
+    chosen = _candidates(classifier, candidates)
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rest = iter(sources)
+    few = list(itertools.islice(rest, FEW + 1))
+    if len(few) <= FEW:
+        return _answers_here(few, classifier, chosen, explain, top)
     options = {
         "model": str(classifier.model.folder),
         "candidates": list(candidates) if candidates is not None else None,
         "explain": explain,
         "top": top,
     }
-    workers = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
-    return _answers(sources, workers, options)
+    return _answers(itertools.chain(few, rest), jobs, options)
+
+
+def _answers_here(
+    sources: Iterable[str | os.PathLike[str]],
+    classifier: NgramLinear,
+    candidates: list[int] | None,
+    explain: bool,
+    top: int | None,
+) -> Iterator[dict[str, Any]]:
+    """Read as `read` does, small MIDI in this process and everything else in a worker, and judged here."""
+
+    def judge(result: Any, name: str, sha256: str) -> dict[str, Any]:
+        started = time.perf_counter()
+        try:
+            if isinstance(result, FugatoError):
+                raise result
+            return _answer(result, name, sha256, classifier, candidates, explain, top, started).to_dict()
+        except FugatoError as error:
+            return {**error.to_dict(), "input": name}
+
+    for item in read_many(sources):
+        name = os.fspath(item.source)  # type: ignore[arg-type]
+        shown = judge(item.result, name, item.sha256)
+        if item.tunes:
+            shown["parts"] = [{**judge(result, name, item.sha256), "input": None} for result in item.tunes]
+        yield shown
 
 
 def _answers(sources: Iterable[str | os.PathLike[str]], jobs: int, options: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from fugato.answer import Answer, Guess, ModelName
 from fugato.composer.ngram_linear import RECIPE, NgramLinear
+from fugato.composer.patterns import describe
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
 from fugato.models import load_model
@@ -28,6 +28,8 @@ from fugato.score import Score
 LEAST_EVENTS: Final = 12  # events with fewer there is nothing to count
 FEW: Final = 4  # files for which starting worker processes would take longer than answering
 SHORT_EVENTS: Final = 100  # events under which people are told that the piece is short
+TELLING_PATTERNS: Final = 6
+REPEATED: Final = 3  # times that a pattern must occur to be named
 TELLING_BARS: Final = 8  # bars named as evidence, for the first and for the second composer each
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Score
@@ -285,7 +287,7 @@ def _level_up(ranking: tuple[Guess, ...], field: str) -> Guess | None:
 
 
 def _evidence(classifier: NgramLinear, events: Stream, ranking: tuple[Guess, ...], n_bars: int) -> dict[str, Any]:
-    """The bars that spoke most for the first and for the second name; bars are counted from 1."""
+    """The bars that spoke most for the first and for the second name, counted from 1, and the first's telling patterns."""
     bars: list[dict[str, Any]] = []
     for guess in ranking[:2]:
         weights: NDArray[np.float64] = classifier.bar_weights(events, guess.name, n_bars)
@@ -295,9 +297,11 @@ def _evidence(classifier: NgramLinear, events: Stream, ranking: tuple[Guess, ...
             for b in best
             if weights[b] > 0
         ]
-    return {"bars": bars, "patterns": []}
-
-
-def shipped_folder() -> Path:
-    """Where the model that answers by default lies."""
-    return load_model("composer").folder
+    patterns: list[dict[str, Any]] = []
+    for block, cell, weight in classifier.pattern_weights(events, ranking[0].name, REPEATED):
+        text = describe(block, cell)
+        if text is not None:
+            patterns.append({"text": text, "weight": round(weight, 4)})
+        if len(patterns) == TELLING_PATTERNS:
+            break
+    return {"bars": bars, "patterns": patterns}

@@ -6,6 +6,7 @@ over grams, and every gram stands in a bar: which bars spoke for whom is read of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
@@ -83,15 +84,38 @@ class NgramLinear:
         A gram's share of the score is spread evenly over its occurrences, each counted in the bar of its first event, so the bars add
         up to the score less its bias and the mean over composers.
         """
-        cell, times = ngrams.count(events)
-        values = ngrams.weigh(cell, times, self._rarity, self._places)
-        starts, stops = self._edges(cell)
-        rows = self._weights[cell].astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
-        index = self._label_index[label]
-        each = values * (rows[:, index] - rows.mean(axis=1)) / times
+        cell, times, share = self._shares(events, label)
         table = np.zeros(ngrams.width(), np.float64)
-        table[cell] = each
+        table[cell] = share / times
         bars = np.zeros(n_bars)
         for place, (codes, event) in zip(self._places, ngrams.grams(events), strict=True):
             bars += np.bincount(events.bar[event], table[place.start + codes], n_bars)[:n_bars]
         return bars
+
+    def pattern_weights(self, events: Stream, label: str, least: int) -> Iterator[tuple[str, int, float]]:
+        """Grams of the exact blocks that occur at least `least` times and spoke for a composer, the strongest first.
+
+        Yields
+        ------
+        block : str
+        cell : int
+            Within the block.
+        weight : float
+            In units of the logits, as in `bar_weights`.
+        """
+        cell, times, share = self._shares(events, label)
+        starts = np.array([place.start for place in self._places])
+        for i in np.argsort(-share, kind="stable"):
+            if share[i] <= 0:
+                return
+            number = int(np.searchsorted(starts, cell[i], side="right")) - 1
+            if times[i] >= least and not self._places[number].hashed:
+                yield ngrams.BLOCKS[number].name, int(cell[i] - starts[number]), float(share[i])
+
+    def _shares(self, events: Stream, label: str) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """Cells that occur, how often, and what each gave to a composer's score beyond the mean over composers."""
+        cell, times = ngrams.count(events)
+        values = ngrams.weigh(cell, times, self._rarity, self._places)
+        starts, stops = self._edges(cell)
+        rows = self._weights[cell].astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
+        return cell, times, values * (rows[:, self._label_index[label]] - rows.mean(axis=1))

@@ -40,7 +40,7 @@ DEFAULTS: Final[dict[str, float]] = {
     "work_power": 0.5,  # a file of a work with k files counts k ** -work_power
     "class_power": 1.1,  # a composer whose files weigh s together counts s ** (1 - class_power)
 }
-SPACE: Final = {"penalty": (0.1, 10.0), "work_power": (0.0, 1.0), "class_power": (0.0, 1.0)}
+SPACE: Final = {"penalty": (0.1, 10.0), "work_power": (0.0, 1.0), "class_power": (0.0, 1.5)}
 LEAST_PIECES: Final = 3  # a gram in fewer pieces cannot speak for anyone else's
 HASHED_WEIGHT: Final = 1.0  # variance of a hashed block against an exact one
 COLUMNS: Final = 4096  # of the vector at a time, when the Gram matrix is made: bounds the memory

@@ -62,7 +62,7 @@ class NgramLinear:
         scores = self._bias.copy()
         for scale, a, b in zip(self._scale, *self._edges(cell), strict=True):
             # Converting the few thousand int8 rows that occur is cheaper than keeping floats.
-            scores += (values[a:b] @ self._weights[cell[a:b]].astype(np.float32)) * scale
+            scores += (values[a:b] @ self._weights.take(cell[a:b], axis=0).astype(np.float32)) * scale
         return scores
 
     def _edges(self, cell: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,5 +117,5 @@ class NgramLinear:
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         starts, stops = self._edges(cell)
-        rows = self._weights[cell].astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
+        rows = self._weights.take(cell, axis=0).astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
         return cell, times, values * (rows[:, self._label_index[label]] - rows.mean(axis=1))

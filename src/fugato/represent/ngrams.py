@@ -12,6 +12,7 @@ Interval and rhythm n-grams for composers go back to Wołkowicz, Kulka & Kešelj
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -384,14 +385,12 @@ def weigh(
     -------
     ndarray of float32, shape=(n_cells,)
     """
-    edges = np.searchsorted(cell, [p.start for p in places] + [places[-1].stop])
-    values = np.empty(len(cell), np.float32)
-    rare = rarity[cell]
-    for place, a, b in zip(places, edges, edges[1:], strict=False):
-        if place.hashed:
-            part = np.log1p(times[a:b]) * rare[a:b]
-        else:
-            part = np.sqrt(times[a:b]) * (rare[a:b] > 0)
-        norm = float(np.sqrt((part * part).sum()))
-        values[a:b] = part / norm if norm else 0.0
-    return values
+    edges = np.searchsorted(cell, np.array([p.start for p in places] + [places[-1].stop], cell.dtype))
+    sizes = np.diff(edges)
+    rare = rarity.take(cell)
+    hashed = np.repeat([p.hashed for p in places], sizes)
+    values = np.where(hashed, np.log1p(times) * rare, np.sqrt(times) * (rare > 0))
+    squares = values * values
+    norms = np.array([np.sqrt(squares[a:b].sum()) for a, b in itertools.pairwise(edges.tolist())])
+    unit: NDArray[np.float32] = (values / np.repeat(np.where(norms > 0, norms, 1), sizes)).astype(np.float32)
+    return unit

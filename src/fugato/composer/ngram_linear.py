@@ -60,14 +60,19 @@ class NgramLinear:
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         scores = self._bias.copy()
-        for scale, a, b in zip(self._scale, *self._edges(cell), strict=True):
-            # Converting the few thousand int8 rows that occur is cheaper than keeping floats.
-            scores += (values[a:b] @ self._weights.take(cell[a:b], axis=0).astype(np.float32)) * scale
+        starts, stops = self._edges(cell)
+        rows = self._weights.take(cell, axis=0)
+        # Converting the few thousand int8 rows that occur, block by block in one place, is cheaper than keeping floats.
+        place = np.empty((int((stops - starts).max()), len(scores)), np.float32)
+        for scale, a, b in zip(self._scale, starts.tolist(), stops.tolist(), strict=True):
+            block = place[: b - a]
+            block[:] = rows[a:b]
+            scores += (values[a:b] @ block) * scale
         return scores
 
     def _edges(self, cell: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where each block's cells begin and end."""
-        edges = np.searchsorted(cell, [p.start for p in self._places] + [self._places[-1].stop])
+        edges = np.searchsorted(cell, np.array([p.start for p in self._places] + [self._places[-1].stop], cell.dtype))
         return edges[:-1], edges[1:]
 
     def probabilities(self, logits: NDArray[Any], candidates: list[int] | None = None) -> NDArray[np.float64]:

@@ -330,15 +330,15 @@ def _hashed(runs: list[_Run]) -> list[NDArray[np.int64]]:
     ranked = [runs[i] for i in order]
     sizes = [run.n_grams for run in ranked]
     ends = np.cumsum(sizes)
+    plus_one = {id(run.values): (run.values + 1).view(np.uint64) for run in runs}
     code = np.repeat(np.array([run.salt for run in ranked], np.uint64), sizes)
     for k in range(ranked[0].order):
         left = [run for run in ranked if run.order > k]
-        numbers = np.concatenate([run.values[k : k + run.n_grams] for run in left])
-        numbers += 1
+        numbers = np.concatenate([plus_one[id(run.values)][k : k + run.n_grams] for run in left])
         part = code[: len(numbers)]
-        part ^= numbers.view(np.uint64)
+        part ^= numbers
         part *= np.uint64(0x9E3779B97F4A7C15)
-        part ^= part >> np.uint64(29)
+        part ^= np.right_shift(part, np.uint64(29), out=numbers)
     code >>= np.repeat(np.array([64 - run.bits for run in ranked], np.uint64), sizes)
     pieces = np.split(code.view(np.int64), ends[:-1])
     cells = dict(zip(order, pieces, strict=True))

@@ -1,7 +1,8 @@
-"""Scores as arrays: the normalised stream and its n-grams."""
+"""Scores as arrays: the normalised stream, its n-grams, the piano roll and its windows."""
 
 from __future__ import annotations
 
+from fugato.represent.pianoroll import pianoroll, windows
 from fugato.represent.stream import Stream, stream
 
-__all__ = ["Stream", "stream"]
+__all__ = ["Stream", "stream", "pianoroll", "windows"]

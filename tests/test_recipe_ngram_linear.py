@@ -47,13 +47,18 @@ def test_the_dual_solution_is_weighted_ridge_regression_with_an_intercept(
     fitted = how.fit(prepared, rows, labels[rows], groups, **settings)
     chosen = {**how.DEFAULTS, **settings}
     weight = how.piece_weights(labels[rows], groups, chosen["work_power"], chosen["class_power"])
+    learnt, piece = prepared.with_copies(rows)
+    of_copies = piece[len(rows) :]
+    assert len(of_copies) == len(rows), "in this collection every file is notated and a work by itself"
+    whole = np.array([weight[groups == groups[i]].sum() for i in of_copies])
+    weight = np.concatenate([weight, chosen["played_weight"] * whole])
     dense = prepared.vectors.toarray().astype(np.float64)
     dense = dense[:, dense.any(axis=0)]
-    target = (labels[rows, None] == np.array(fitted.labels)).astype(np.float64)
-    ridge = linear_model.Ridge(alpha=chosen["penalty"]).fit(dense[rows], target, sample_weight=weight)
+    target: Any = (labels[rows, None] == np.array(fitted.labels)).astype(np.float64)
+    ridge = linear_model.Ridge(alpha=chosen["penalty"]).fit(dense[learnt], target[piece], sample_weight=weight)
     others = np.arange(len(labels))
-    np.testing.assert_allclose(fitted.logits(prepared, others), ridge.predict(dense), atol=2e-4)
-    weights = prepared.vectors[rows].T @ fitted.dual
+    np.testing.assert_allclose(fitted.logits(prepared, others), ridge.predict(dense[others]), atol=2e-4)
+    weights = prepared.vectors[fitted.rows].T @ fitted.dual
     at_zero = ridge.predict(np.zeros((1, dense.shape[1])))[0]
     np.testing.assert_allclose(fitted.bias, at_zero, atol=2e-4, err_msg="the bias is the intercept")
     assert weights.shape == (ngrams.width(), len(fitted.labels))
@@ -119,7 +124,28 @@ def test_selected_pieces_keep_their_vectors(prepared: how.Prepared) -> None:
     rows = np.array([5, 2, 30])
     some = prepared.select(rows)
     assert [p.id for p in some.pieces] == [prepared.pieces[r].id for r in rows]
-    np.testing.assert_allclose(some.gram, prepared.gram[np.ix_(rows, rows)], atol=1e-4)
+    copies = [
+        len(prepared.pieces) + prepared.original.tolist().index(row)
+        for row in sorted(rows, key=prepared.original.tolist().index)
+    ]
+    assert [rows[i] for i in some.original] == [prepared.original[c - len(prepared.pieces)] for c in copies]
+    everything = np.concatenate([rows, copies])
+    np.testing.assert_allclose(some.gram, prepared.gram[np.ix_(everything, everything)], atol=1e-4)
+
+
+def test_one_played_copy_of_every_notated_work_is_learnt_from(styled_folder: Path) -> None:
+    corpus = load_corpus(styled_folder)
+    works = [f"{piece.composer} {i // 4}" for i, piece in enumerate(corpus)]
+    found = how.prepare(corpus.with_groups(works), jobs=1)
+    assert len(found.original) == len({piece.group for piece in found.pieces}) == len(set(works))
+    assert len({found.pieces[i].group for i in found.original}) == len(found.original)
+    assert found.vectors.shape[0] == len(found.pieces) + len(found.original)
+    again = how.prepare(corpus.with_groups(works), jobs=2)
+    assert (found.vectors != again.vectors).nnz == 0, "the copies are the same each time"
+    rows = np.flatnonzero([piece.group == works[0] for piece in found.pieces])
+    learnt, piece = found.with_copies(rows)
+    assert len(learnt) == len(rows) + 1
+    assert piece[-1] in range(len(rows))
 
 
 def test_a_bad_file_or_archive_member_costs_only_itself(styled_folder: Path, tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ Model:  one linear score a composer, fitted to the one-hot labels by least squar
         cells as pieces, so it is solved in its dual form (Saunders, Gammerman & Vovk, "Ridge regression learning algorithm in
         dual variables", ICML 1998): one Gram matrix serves every fold and every setting.
 Weights: a piece counts the less the more files its work has (inverse root), and composers count the same (inverse of their sum).
+Copies: of one notated file of every work a copy as if it were played (`fugato.represent.played`) is learnt from too, so that the
+        timing of performances is no composer's trait. Nothing is judged on copies.
 Figure: no publication; it replaces the untuned linear SVM over n-grams that the project started from.
 
-The inverse document frequencies and block variances are those of all prepared pieces, held-out ones included. They use no labels.
+The inverse document frequencies and block variances are those of all prepared pieces and copies, held-out ones included.
+They use no labels.
 """
 
 from __future__ import annotations
@@ -28,19 +31,28 @@ from numpy.typing import NDArray
 
 from fugato.composer.identify import judgeable
 from fugato.corpus import Corpus, Piece
-from fugato.corpus.corpus import MEMBER
 from fugato.errors import FugatoError
 from fugato.read import read_many
+from fugato.recipes.reading import opened
 from fugato.represent import ngrams
+from fugato.represent.played import played
+from fugato.represent.stream import stream
 from fugato.score import Score
 
 NAME: Final = "ngram-linear"
 DEFAULTS: Final[dict[str, float]] = {
-    "penalty": 0.7,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
+    "penalty": 0.2,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
     "work_power": 0.5,  # a file of a work with k files counts k ** -work_power
-    "class_power": 1.1,  # a composer whose files weigh s together counts s ** (1 - class_power)
+    "class_power": 1.0,  # a composer whose files weigh s together counts s ** (1 - class_power)
+    "played_weight": 0.5,  # of a copy as if played, against the file that it is a copy of
 }
-SPACE: Final = {"penalty": (0.1, 10.0), "work_power": (0.0, 1.0), "class_power": (0.0, 1.5)}
+SPACE: Final = {
+    "penalty": (0.1, 10.0),
+    "work_power": (0.0, 1.0),
+    "class_power": (0.0, 1.5),
+    "played_weight": (0.0, 2.0),
+}
+LEAST_WEIGHT: Final = 1e-6  # of a copy: none may be zero
 LEAST_PIECES: Final = 3  # a gram in fewer pieces cannot speak for anyone else's
 HASHED_WEIGHT: Final = 1.0  # variance of a hashed block against an exact one
 COLUMNS: Final = 4096  # of the vector at a time, when the Gram matrix is made: bounds the memory
@@ -52,12 +64,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Vectors of all pieces that could be read.
+    """Vectors of all pieces that could be read, and after them of the copies as if played.
 
     Attributes
     ----------
     pieces : tuple of Piece
-    vectors : csr_matrix of float32, shape=(n_pieces, width)
+    original : ndarray of int64, shape=(n_copies,)
+        The piece that each copy is of.
+    vectors : csr_matrix of float32, shape=(n_pieces + n_copies, width)
         Scaled so that a block's columns have the variance of its weight; not centred.
     rarity : ndarray of float32, shape=(width,)
     scale : ndarray of float32, shape=(width,)
@@ -67,6 +81,7 @@ class Prepared:
     """
 
     pieces: tuple[Piece, ...]
+    original: NDArray[np.int64]
     vectors: Any
     rarity: Floats
     scale: Floats
@@ -74,19 +89,41 @@ class Prepared:
 
     @cached_property
     def gram(self) -> Floats:
-        """Inner products of all pieces, shape=(n_pieces, n_pieces)."""
+        """Inner products of all pieces and copies, shape=(n_pieces + n_copies, n_pieces + n_copies)."""
         columns = self.vectors.tocsc()
-        out = np.zeros((len(self.pieces),) * 2, np.float32)
+        out = np.zeros((columns.shape[0],) * 2, np.float32, order="F")
         for start in range(0, columns.shape[1], COLUMNS):
             dense = columns[:, start : start + COLUMNS].toarray()
-            out += dense @ dense.T
+            # Half the work of a product of any two matrices: only the lower triangle is filled.
+            out = scipy.linalg.blas.ssyrk(1.0, dense.T, beta=1.0, c=out, trans=1, lower=1, overwrite_c=1)
             _log.debug("inner products: %d of %d columns", start, columns.shape[1])
+        for start in range(0, len(out), COLUMNS):  # mirrored in strips: no second matrix of its size
+            strip = slice(start, start + COLUMNS)
+            out[strip, strip] += np.tril(out[strip, strip], -1).T
+            out[strip, start + COLUMNS :] = out[start + COLUMNS :, strip].T
         return out
 
     def select(self, rows: NDArray[np.int64]) -> Prepared:
         """Some of the pieces, weighed and scaled as they were among all of them."""
-        pieces = tuple(self.pieces[row] for row in rows)
-        return Prepared(pieces, self.vectors[rows], self.rarity, self.scale, self.failed)
+        place = np.full(len(self.pieces), -1)
+        place[rows] = np.arange(len(rows))
+        kept = np.flatnonzero(place[self.original] >= 0)
+        return Prepared(
+            tuple(self.pieces[row] for row in rows),
+            place[self.original[kept]],
+            self.vectors[np.concatenate([rows, len(self.pieces) + kept])],
+            self.rarity,
+            self.scale,
+            self.failed,
+        )
+
+    def with_copies(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of `vectors` to learn from, and for each the position in `rows` of its piece; pieces first."""
+        place = np.full(len(self.pieces), -1)
+        place[rows] = np.arange(len(rows))
+        of = place[self.original]
+        kept = np.flatnonzero(of >= 0)
+        return np.concatenate([rows, len(self.pieces) + kept]), np.concatenate([np.arange(len(rows)), of[kept]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +134,7 @@ class Fitted:
     ----------
     labels : tuple of str
     rows : ndarray of int64, shape=(n_train,)
+        Of the prepared vectors: pieces and their copies.
     dual : ndarray of float32, shape=(n_train, n_labels)
     bias : ndarray of float32, shape=(n_labels,)
     """
@@ -112,18 +150,46 @@ class Fitted:
 
 
 def counts_bytes(score: Score, *, name: str, sha256: str) -> bytes:
-    """Grams of one piece, for `fugato.read.read_many` to call in a worker process."""
-    cell, times = ngrams.count(judgeable(score, name))
+    """Grams of one piece and, where its beats are notated, of a copy as if played; for `fugato.read.read_many` to call in a worker.
+
+    Returns
+    -------
+    bytes
+        One or two arrays of int32, shape=(2, n_cells), in NumPy's format: cells over how often each occurs.
+    """
+    streams = [judgeable(score, name)]
+    if score.beats == "notated":
+        streams.append(stream(played(score, np.random.default_rng(int(sha256[:16], 16)))))
     out = io.BytesIO()
-    np.save(out, np.stack((cell, times)))
+    for events in streams:
+        np.save(out, np.stack(ngrams.count(events)))
     return out.getvalue()
+
+
+class _Counts:
+    """Grams of many pieces, one after another."""
+
+    def __init__(self) -> None:
+        self.cells: list[NDArray[np.int32]] = []
+        self.times: list[NDArray[np.uint16]] = []
+
+    def append(self, table: NDArray[np.int32]) -> None:
+        self.cells.append(table[0])
+        self.times.append(np.minimum(table[1], 65535).astype(np.uint16))
+
+    def joined(self) -> tuple[NDArray[np.int32], NDArray[np.uint16], NDArray[np.int64]]:
+        """All cells and times, and where each piece ends, from 0."""
+        ends = np.cumsum([0, *map(len, self.cells)])
+        return np.concatenate(self.cells), np.concatenate(self.times), ends
 
 
 def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) -> Prepared:
     """Read every piece once, in worker processes, and count its grams."""
-    pieces, failed = [], []
-    cells, times, ends = [], [], [0]
-    sources = (_opened(corpus, piece) for piece in corpus)
+    pieces: list[Piece] = []
+    failed: list[FugatoError] = []
+    original: list[int] = []
+    counts, copies, seen = _Counts(), _Counts(), set()
+    sources = (opened(corpus, piece) for piece in corpus)
     items = read_many(sources, jobs=jobs, then="fugato.recipes.ngram_linear:counts_bytes")
     for done, (piece, item) in enumerate(zip(corpus, items, strict=True), 1):
         if progress is not None:
@@ -132,47 +198,31 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
             failed.append(FugatoError(item.result.kind, item.result.message, piece.path))
             continue
         assert isinstance(item.result, bytes)  # what counts_bytes gave
-        cell, time = np.load(io.BytesIO(item.result), allow_pickle=False)
+        tables = io.BytesIO(item.result)
+        counts.append(np.load(tables, allow_pickle=False))
+        work = piece.group or piece.id
+        if work not in seen and tables.tell() < len(item.result):
+            seen.add(work)
+            original.append(len(pieces))
+            copies.append(np.load(tables, allow_pickle=False))
         pieces.append(piece)
-        cells.append(cell)
-        times.append(np.minimum(time, 65535).astype(np.uint16))
-        ends.append(ends[-1] + len(cell))
     if not pieces:
         first = f" The first: {failed[0]}" if failed else ""
         raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)
-    cell, time = np.concatenate(cells), np.concatenate(times)
-    return _scaled(tuple(pieces), cell, time, np.array(ends), tuple(failed))
-
-
-class _Member(io.BytesIO):
-    """A member of an archive in memory, under its name; one that cannot be unpacked says so when it is read."""
-
-    def __init__(self, corpus: Corpus, piece: Piece) -> None:
-        self.name = piece.path
-        self._error: FugatoError | None = None
-        try:
-            super().__init__(corpus.open(piece))
-        except FugatoError as error:
-            self._error = error
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._error is not None:
-            raise self._error
-        return super().read(size)
-
-
-def _opened(corpus: Corpus, piece: Piece) -> str | _Member:
-    return _Member(corpus, piece) if MEMBER in piece.path else piece.path
+    counts.cells += copies.cells
+    counts.times += copies.times
+    return _scaled(tuple(pieces), np.array(original, np.int64), *counts.joined(), tuple(failed))
 
 
 def _scaled(
     pieces: tuple[Piece, ...],
+    original: NDArray[np.int64],
     cell: NDArray[np.int32],
     time: NDArray[np.uint16],
     ends: NDArray[np.int64],
     failed: tuple[FugatoError, ...],
 ) -> Prepared:
-    n, width, places = len(pieces), ngrams.width(), ngrams.layout()
+    n, width, places = len(ends) - 1, ngrams.width(), ngrams.layout()
     frequency = np.bincount(cell, minlength=width)
     least = min(LEAST_PIECES, n)
     rarity = (
@@ -190,7 +240,7 @@ def _scaled(
         variance = float(square[part].sum() - (mean[part] ** 2).sum())
         scale[part] = np.sqrt(weight / variance) if variance > 1e-6 else 0.0
     vectors = scipy.sparse.csr_matrix((values * scale[cell], cell, ends), shape=(n, width), dtype=np.float32)
-    return Prepared(pieces, vectors, rarity, scale, failed)
+    return Prepared(pieces, original, vectors, rarity, scale, failed)
 
 
 def piece_weights(
@@ -237,9 +287,14 @@ def fit(
         Any of `DEFAULTS`.
     """
     chosen = {**DEFAULTS, **settings}
+    rows, piece = prepared.with_copies(rows)
     weight = piece_weights(labels, groups, chosen["work_power"], chosen["class_power"])
+    _, work = np.unique(groups, return_inverse=True)
+    copies = np.bincount(work, weight)[work][piece[len(weight) :]]  # a copy stands for its whole work
+    weight = np.concatenate([weight, np.maximum(chosen["played_weight"] * copies, LEAST_WEIGHT)])
     share = (weight / weight.sum()).astype(np.float32)
     names, index = np.unique(labels, return_inverse=True)
+    index = index[piece]
     target = np.zeros((len(rows), len(names)), np.float32)
     target[np.arange(len(rows)), index] = 1
     prior = share @ target

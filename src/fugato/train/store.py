@@ -1,0 +1,193 @@
+"""Windows of a whole collection on disk, memory-mapped: read and cut once, then shared by every fold and every try."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato.corpus import Corpus, Piece
+from fugato.errors import FugatoError
+from fugato.read import read_many
+from fugato.recipes.reading import opened
+from fugato.represent.windows import KINDS, Table, gather
+
+VERSION: Final = 1  # of the folder and of the windows in it
+Progress = Callable[[int, int], None]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The windows of many pieces.
+
+    Attributes
+    ----------
+    kind : str
+        A name in `fugato.represent.windows.KINDS`.
+    pieces : tuple of Piece
+        Those that could be read.
+    failed : tuple of FugatoError
+        Of those that could not.
+    rows : ndarray, shape=(n_rows, n_columns)
+        Of all pieces, one after another; memory-mapped.
+    starts : ndarray of int64, shape=(n_windows,)
+        Row at which each window begins.
+    piece : ndarray of int64, shape=(n_windows,)
+        The piece that it is of, a place in `pieces`.
+    order : ndarray of int64, shape=(n_rows,), optional
+        Windows take the rows in this order: only the published chunks that mix pieces do.
+    """
+
+    kind: str
+    pieces: tuple[Piece, ...]
+    failed: tuple[FugatoError, ...]
+    rows: NDArray[Any]
+    starts: Ints
+    piece: Ints
+    order: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def size(self) -> int:
+        """Rows of a window."""
+        return KINDS[self.kind].size
+
+    def take(self, which: Ints) -> NDArray[Any]:
+        """Some windows, shape=(len(which), size, n_columns)."""
+        return gather(self.rows, self.starts[which], self.size, self.order)
+
+    def of_pieces(self, pieces: Ints) -> Ints:
+        """The windows of some pieces, ascending."""
+        wanted = np.zeros(len(self.pieces), bool)
+        wanted[pieces] = True
+        return np.flatnonzero(wanted[self.piece])
+
+
+def prepare(
+    corpus: Corpus,
+    folder: str | os.PathLike[str],
+    kind: str,
+    *,
+    hop: int = 0,
+    limit: int = 0,
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> Windows:
+    """Read every piece once, in worker processes, and keep its windows in a folder.
+
+    A folder that holds the same windows of the same files is used as it is; anything else of the kind in it is replaced.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    folder : path
+    kind : str
+    hop, limit : int
+        As `fugato.represent.windows.table`.
+    jobs : int
+    progress : callable, optional
+        Told (files done, files in all).
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where no file could be used; ``bad-output``.
+    """
+    target = Path(folder)
+    key = _key(corpus, kind, hop, limit)
+    if (found := _load(target, key, corpus)) is not None:
+        return found
+    building = target.with_name(f".{target.name}.making")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        _fill(building, corpus, kind, hop, limit, key, jobs, progress)
+        shutil.rmtree(target, ignore_errors=True)
+        building.rename(target)
+    except OSError as error:
+        raise FugatoError("bad-output", f"Cannot keep the windows of the collection ({error}).", str(target)) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    made = _load(target, key, corpus)
+    assert made is not None  # just written
+    return made
+
+
+def _key(corpus: Corpus, kind: str, hop: int, limit: int) -> str:
+    """Changes whenever the windows would."""
+    digest = hashlib.sha256(f"{VERSION} {kind} {hop} {limit}\n".encode())
+    for piece in corpus:
+        try:
+            about = os.stat(piece.path)
+            state = f"{about.st_size} {about.st_mtime_ns}"
+        except OSError:  # a member of an archive
+            state = ""
+        digest.update(f"{piece.id}\t{piece.path}\t{state}\n".encode())
+    return digest.hexdigest()
+
+
+def _fill(
+    folder: Path, corpus: Corpus, kind: str, hop: int, limit: int, key: str, jobs: int, progress: Progress | None
+) -> None:
+    """Write rows.bin as they come, so that memory stays flat, then the small arrays and a description."""
+    starts: list[Ints] = []
+    owner: list[Ints] = []
+    kept: list[int] = []
+    failed: list[list[Any]] = []
+    n_rows = 0
+    items = read_many(
+        (opened(corpus, piece) for piece in corpus),
+        jobs=jobs,
+        then="fugato.represent.windows:table_bytes",
+        options={"kind": kind, "hop": hop, "limit": limit},
+    )
+    with (folder / "rows.bin").open("wb") as file:
+        for number, item in enumerate(items):
+            if progress is not None:
+                progress(number + 1, len(corpus))
+            if isinstance(item.result, FugatoError):
+                failed.append([number, item.result.kind, item.result.message])
+                continue
+            assert isinstance(item.result, bytes)  # what table_bytes gave
+            table = Table.from_bytes(item.result)
+            rows = np.ascontiguousarray(table.rows, dtype=KINDS[kind].dtype)
+            file.write(rows.data)
+            starts.append(table.starts + n_rows)
+            owner.append(np.full(len(table.starts), len(kept), np.int64))
+            kept.append(number)
+            n_rows += len(rows)
+    none = np.zeros(0, np.int64)
+    np.savez(folder / "index.npz", starts=np.concatenate([none, *starts]), piece=np.concatenate([none, *owner]))
+    description = {"key": key, "kind": kind, "rows": n_rows, "kept": kept, "failed": failed}
+    (folder / "windows.json").write_text(json.dumps(description), encoding="utf-8")
+
+
+def _load(folder: Path, key: str, corpus: Corpus) -> Windows | None:
+    try:
+        description = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if description.get("key") != key:
+        return None
+    kind = str(description["kind"])
+    pieces: Sequence[Piece] = list(corpus)
+    failed = tuple(FugatoError(k, message, pieces[i].path) for i, k, message in description["failed"])
+    if not description["kept"]:
+        first = f" The first: {failed[0]}" if failed else ""
+        raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)
+    with np.load(folder / "index.npz", allow_pickle=False) as index:
+        starts, piece = index["starts"], index["piece"]
+    shape = (description["rows"], len(KINDS[kind].columns))
+    rows = np.memmap(folder / "rows.bin", KINDS[kind].dtype, "r", shape=shape)
+    return Windows(kind, tuple(pieces[i] for i in description["kept"]), failed, rows, starts, piece)

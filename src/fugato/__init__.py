@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .read import read, read_all
     from .score import Score
     from .train import train
-    from .write import plot
+    from .write import plot, write
 
 __version__: Final = "0.1.0"
 
@@ -33,6 +33,7 @@ _WHERE: Final[dict[str, str]] = {
     "read_all": "fugato.read",
     "identify": "fugato.composer",
     "plot": "fugato.write",
+    "write": "fugato.write",
     "load_model": "fugato.models",
     "load_corpus": "fugato.corpus",
     "audit": "fugato.corpus",
@@ -48,6 +49,7 @@ __all__ = [
     "read_all",
     "identify",
     "plot",
+    "write",
     "load_model",
     "load_corpus",
     "audit",

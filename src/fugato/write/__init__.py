@@ -1,4 +1,4 @@
-"""Score and Answer out of the house again: pictures."""
+"""Score and Answer out of the house again: pictures and sound."""
 
 from __future__ import annotations
 
@@ -10,7 +10,41 @@ if TYPE_CHECKING:
     from ..answer import Answer
     from ..score import Score
 
-__all__ = ["plot"]
+__all__ = ["plot", "write"]
+
+
+def write(thing: Score, out: str | os.PathLike[str]) -> Path:
+    """Write a piece to a file; its name says how: .wav is a recording of it, played by the synthesiser of the package.
+
+    Parameters
+    ----------
+    thing : Score
+    out : path
+        A file that is there is replaced.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it cannot be written there or so, ``bad-option`` where `thing` is no Score, ``empty`` where there
+        is nothing to play.
+
+    Examples
+    --------
+    >>> import fugato
+    >>> fugato.write(fugato.read("nocturne.mid"), "nocturne.wav")  # doctest: +SKIP
+    """
+    from ..errors import FugatoError
+    from ..score import Score
+    from .wav import write_wav
+
+    if not isinstance(thing, Score):
+        raise FugatoError("bad-option", f"A Score can be written, not {type(thing).__name__}.")
+    return write_wav(thing, out)
 
 
 def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Scores as arrays: the normalised stream, its n-grams, the piano roll and its windows."""
+"""Scores as arrays: the normalised stream, its n-grams, the piano roll and its windows; sound as spectrograms."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from .edge import at_the_edge, set_debug
 from .featurise import featurise
 from .identify import identify
 from .models import models
+from .report import report
 from .train import train
 
 COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
@@ -22,6 +23,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (audit, "fugato audit my-folder/ --out report/"),
     (featurise, "fugato featurise my-folder/ --out features.parquet"),
     (train, "fugato train composer my-folder/ --recipe ngram-linear --out my-model/"),
+    (report, "fugato report my-model/ my-folder/ --out report/"),
     (models, "fugato models composer"),
     (demo, "fugato demo"),
 ]

@@ -219,8 +219,10 @@ def curves(
     many = len(classes) > COLOURED
     panels = math.ceil(len(classes) / RANKED) if many else 0
     per_panel = math.ceil(len(classes) / panels) if many else 0
-    width, height = (4.9 + 3.5 * panels, max(4.9, 1.1 + 0.165 * per_panel)) if many else (7.0, 4.6)
+    height = max(4.9, 1.1 + 0.165 * per_panel) if many else 4.6
     side = min(height - 1.25, 4.4)  # inches of the square
+    beside = 0.6 + side + 1.5  # where the ranking begins
+    width = beside + 3.5 * panels - 1.15 if many else 7.0
     figure = _figure(width, height)
     axes = figure.add_axes((0.6 / width, 1 - (0.7 + side) / height, side / width, side / height))
     if diagonal:
@@ -244,7 +246,7 @@ def curves(
         ranked = sorted(classes, key=lambda curve: -curve.value)
         low = max(0.0, math.floor(10 * min(average.value, ranked[-1].value) - 0.5) / 10)
         for number in range(panels):
-            left, down = 6.3 + 3.5 * number if side > 4 else 6.0 + 3.5 * number, 0.165 * per_panel
+            left, down = beside + 3.5 * number, 0.165 * per_panel
             panel = figure.add_axes((left / width, 1 - (0.7 + down) / height, 2.1 / width, down / height))
             _ranks(panel, ranked[number * per_panel : (number + 1) * per_panel], average.value, low, per_panel)
             if not number:
@@ -421,7 +423,7 @@ def tuning(trials: Sequence[Mapping[str, Any]]) -> Figure:
     values = np.array([trial["value"] for trial in trials])
     best = np.zeros(len(trials), bool)
     best[np.argsort(-values, kind="stable")[:BEST]] = True
-    across = min(len(names) + 1, 4)
+    across = 3 if len(names) in (4, 5) else min(len(names) + 1, 4)
     down = math.ceil((len(names) + 1) / across)
     figure = _figure(2.9 * across + 0.5, 2.8 * down + 0.2)
     first = figure.add_subplot(down, across, 1)
@@ -432,7 +434,7 @@ def tuning(trials: Sequence[Mapping[str, Any]]) -> Figure:
     )
     first.set(xlabel="trial", ylabel="value")
     first.xaxis.set_major_locator(_whole())
-    first.legend(loc="lower right")
+    first.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     for place, name in enumerate(names, 2):
         axes = figure.add_subplot(down, across, place)
         given = [_hashable(trial["params"].get(name)) for trial in trials]

@@ -179,6 +179,9 @@ def measure(
             "weighted_f1": skm.f1_score(truth, answer, average="weighted", zero_division=0),
             "matthews": skm.matthews_corrcoef(truth, answer),
         }
+    table = np.asarray(skm.confusion_matrix(truth, answer, labels=range(n_labels)), np.int64)
+    if (table.any(axis=0) & (support == 0)).any():  # names that do not occur count in macro F1 where they were answered
+        values["macro_f1_occurring"] = float(np.mean(f1[support > 0]))
     values["log_loss"] = metrics.log_loss(truth, probabilities)
     values["brier"] = metrics.brier(truth, probabilities)
     values["ece"] = metrics.expected_calibration_error(truth, probabilities)
@@ -196,7 +199,6 @@ def measure(
     intervals = (
         _intervals(truth, answer, confidence, probabilities, groups, resamples, random_seed) if works > 1 else {}
     )
-    table = np.asarray(skm.confusion_matrix(truth, answer, labels=range(n_labels)), np.int64)
     per_class = {
         label: {
             "precision": _rounded(precision[c]) if table[:, c].any() else None,

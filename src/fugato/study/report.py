@@ -317,8 +317,8 @@ def _wrong(predictions: Predictions) -> list[dict[str, Any]]:
             predictions.unit: predictions.pieces[i],
             "truth": predictions.labels[truth[i]],
             "answer": predictions.labels[answer[i]],
-            "probability": round(float(sure[i]), 4),
-            "probability_of_truth": round(float(table[i, truth[i]]), 4),
+            "probability": round(float(sure[i]), 6),
+            "probability_of_truth": round(float(table[i, truth[i]]), 6),
         }
         for i in wrong[np.argsort(-sure[wrong], kind="stable")]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from fugato.study.figures import BEST, best_epoch, varied
 from fugato.study.measure import Level
 
 NAMED: Final = 20  # entries of a list that are named; report.json has them all
+LONGEST: Final = 160  # characters of one of them
 PAIRS: Final = 10  # confusions in the table
 WRONG: Final = 10  # wrong answers in the table
 FEW: Final = 5  # below so many, a class's figures say little
@@ -19,6 +21,7 @@ SPOKEN: Final = {  # figure, what it is called
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy (mean recall)",
     "macro_f1": "macro F1",
+    "macro_f1_occurring": "macro F1 of the names that occur",
     "weighted_f1": "weighted F1",
     "matthews": "Matthews correlation",
     "top_2_accuracy": "right name among the first 2",
@@ -151,7 +154,8 @@ def _class_table(level: Level) -> list[str]:
 
 
 def _confusion(level: Level) -> str:
-    recall = {name: row["recall"] for name, row in level.per_class.items() if row["support"]}
+    names, which = _telling(level)
+    recall = {name: float(level.per_class[name]["recall"]) for name in names}
     best, worst = max(recall, key=recall.__getitem__), min(recall, key=recall.__getitem__)
     pairs = level.confusions()
     if not pairs:
@@ -160,10 +164,19 @@ def _confusion(level: Level) -> str:
     text = f"The commonest confusion: {taken} is taken for {by}, {times:,} times out of {total:,}."
     if len(recall) > 1 and recall[best] > recall[worst]:
         text = (
-            f"Best recognised is {best} ({_rate(recall[best])} of the {level.unit}s), worst {worst} "
+            f"Best recognised{which} is {best} ({_rate(recall[best])} of the {level.unit}s), worst {worst} "
             f"({_rate(recall[worst])}). {text}"
         )
     return text
+
+
+def _telling(level: Level) -> tuple[list[str], str]:
+    """Names with pieces enough to be compared, and how to say so where that leaves some out."""
+    occurring = [name for name, row in level.per_class.items() if row["support"]]
+    enough = [name for name in occurring if level.per_class[name]["support"] >= FEW]
+    if len(enough) < 2 or len(enough) == len(occurring):
+        return occurring, ""
+    return enough, f" (of names with {FEW} {level.unit}s or more)"
 
 
 def _pairs(level: Level) -> list[str]:
@@ -177,15 +190,16 @@ def _pairs(level: Level) -> list[str]:
 def _roc(level: Level) -> str:
     if level.macro_roc is None:
         return "Not defined: the data has one name only, and a curve needs something to be told from."
-    ranked = sorted(level.roc, key=lambda curve: -curve.value)
+    names, which = _telling(level)
+    ranked = sorted((curve for curve in level.roc if curve.label in names), key=lambda curve: -curve.value)
     text = (
         f"A {level.unit} under a name gets more of that name's probability than a {level.unit} under another in "
         f"{_rate(level.macro_roc.value)} of all pairs, on average over the names"
     )
     if ranked[0].value - ranked[-1].value < 5e-4:
-        return f"{text}, and for each of them."
+        return f"{text}, and much the same for each of them."
     return (
-        f"{text}; the easiest to tell is {ranked[0].label} ({ranked[0].value:.3f}), the hardest {ranked[-1].label} "
+        f"{text}; the easiest to tell{which} is {ranked[0].label} ({ranked[0].value:.3f}), the hardest {ranked[-1].label} "
         f"({ranked[-1].value:.3f})."
     )
 
@@ -194,7 +208,8 @@ def _precision_recall(level: Level) -> str:
     average = level.micro_precision_recall
     if average is None:
         return "Not defined: the data has one name only, and every answer with it is right."
-    worst = min(level.precision_recall, key=lambda curve: curve.value)
+    names, which = _telling(level)
+    worst = min((curve for curve in level.precision_recall if curve.label in names), key=lambda curve: curve.value)
     reached = average.x[(average.y >= SURE) & (average.x > 0)]
     text = f"All names together, average precision is {_number(level.figures['micro_average_precision'])}"
     if len(reached):
@@ -202,7 +217,7 @@ def _precision_recall(level: Level) -> str:
     else:
         text += f"; no threshold keeps the claims {100 * SURE:.0f} % right"
     support = level.per_class[worst.label]["support"]
-    return f"{text}. Lowest of the names is {worst.label} ({worst.value:.3f}, with {_count(support, level.unit)})."
+    return f"{text}. Lowest{which} is {worst.label} ({worst.value:.3f}, with {_count(support, level.unit)})."
 
 
 def _calibration(level: Level) -> str:
@@ -233,7 +248,8 @@ def _confidence(level: Level) -> str:
     sure = level.confidence >= SURE
     if not sure.any():
         return f"{text} None is given {100 * SURE:.0f} % or more."
-    return f"{text} {_rate(float(sure.mean()))} are given {100 * SURE:.0f} % or more, and of those {_rate(float(right[sure].mean()))} are right."
+    share, hit = _rate(float(sure.mean())), _rate(float(right[sure].mean()))
+    return f"{text} {share} are given {100 * SURE:.0f} % or more, and of those {hit} are right."
 
 
 def _wrong(wrong: Sequence[Mapping[str, Any]], level: Level) -> list[str]:
@@ -248,7 +264,7 @@ def _wrong(wrong: Sequence[Mapping[str, Any]], level: Level) -> list[str]:
     ]
     for row in wrong[:WRONG]:
         cells = [_cell(str(row[level.unit])), _cell(row["truth"]), _cell(row["answer"])]
-        lines.append(f"| {' | '.join(cells)} | {row['probability']:.2f} | {row['probability_of_truth']:.2f} |")
+        lines.append(f"| {' | '.join(cells)} | {_sure(row['probability'])} | {_sure(row['probability_of_truth'])} |")
     return [*lines, ""]
 
 
@@ -338,6 +354,13 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def _sure(probability: float) -> str:
+    """Two decimals, and never 0 or 1 for what is not certain."""
+    if 0.995 <= probability < 1:
+        return ">0.99"
+    return "<0.01" if 0 < probability < 0.005 else f"{probability:.2f}"
+
+
 def _setting(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else _cell(str(value))
 
@@ -347,7 +370,7 @@ def _count(n: int, unit: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(_plain(name) for name in names[:NAMED])
+    shown = ", ".join(textwrap.shorten(_plain(name), LONGEST, placeholder=" …") for name in names[:NAMED])
     return shown + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
 
 

@@ -1,0 +1,68 @@
+"""``fugato report``: what a trained model is worth on a labelled collection, in figures and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import show
+from .edge import FAILED, message
+from .output import is_table, print_json
+
+SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_roc_auc", "micro_average_precision", "ece", "log_loss")
+
+
+def report(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or folder.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the report.")] = Path("report"),
+    random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Of the intervals.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout, also on a terminal.")] = False,
+) -> None:
+    """Ask a model about a labelled collection, and write figures and pictures of how often it is right."""
+    from ..corpus import load_corpus
+    from ..study.predict import report_model
+
+    corpus = load_corpus(data)
+    with show.progress(2 * len(corpus)) as advance:
+        done = 0
+
+        def tell(stage: str, so_far: int, total: int) -> None:
+            nonlocal done
+            for _ in range(max(so_far + (0 if stage == "asking the model" else len(corpus)) - done, 0)):
+                advance()
+                done += 1
+
+        written = report_model(model, corpus, out, jobs=jobs, random_seed=random_seed, progress=tell)
+    values = written.to_dict()
+    if is_table(as_json):
+        heads = ["", *(f"{level.unit}s " for level in written.levels)]
+        rows = [["judged", *(f"{level.n:,}" for level in written.levels)]]
+        for name in SHOWN:
+            cells = []
+            for level in written.levels:
+                value, interval = level.figures.get(name), level.intervals.get(name)
+                spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+                cells.append("–" if value is None else f"{value:.3f}{spread}")
+            rows.append([name, *cells])
+        show.table(heads, rows)
+    else:
+        kept = {key: values[key] for key in ("title", "about", "remarks")}
+        levels = {
+            level.name: {"n": level.n, "works": level.works, "figures": level.figures, "intervals": level.intervals}
+            for level in written.levels
+        }
+        print_json({**kept, "levels": levels, "folder": str(written.folder)})
+    for remark in values["remarks"]:
+        message(f"fugato: {remark}")
+    failed = values["about"]["unreadable"]
+    if failed:
+        message(f"fugato: {failed:,} files could not be judged; the report names them")
+    message(f"fugato: the report is in {written.folder / 'report.md'}")
+    if failed:
+        raise typer.Exit(FAILED)

@@ -9,8 +9,8 @@ import pytest
 
 from fugato.errors import FugatoError
 from fugato.read import read_many
-from fugato.represent import pianoroll, windows
-from fugato.represent.pianoroll import pianoroll_bytes
+from fugato.represent import pianoroll
+from fugato.represent.pianoroll import pianoroll_bytes, windows
 from fugato.score import Part, Score, Tempo
 
 from .music_files import midi_of, piece

@@ -15,11 +15,13 @@ from fugato.represent.spectrogram import (
     HOP_LENGTH,
     N_FFT,
     RATE,
-    SIDE,
+    SIZE,
+    decibels,
+    excerpt,
+    of_score,
     picture,
     segments,
     spectrogram_bytes,
-    spectrograms,
 )
 from fugato.score import Score
 
@@ -88,10 +90,10 @@ def test_the_window_is_periodic() -> None:
 def test_a_picture_is_librosas_in_grey() -> None:
     librosa = pytest.importorskip("librosa")
     segment = segments(noise(3, N) * np.linspace(0, 1, N, dtype=np.float32))[0]
-    magnitude = np.abs(librosa.stft(segment, n_fft=N_FFT, hop_length=HOP_LENGTH))[:SIDE]
-    decibels = librosa.amplitude_to_db(magnitude, ref=np.max, top_db=80.0)
-    expected = np.rint(255 * (decibels + 80) / 80)
-    assert np.abs(picture(segment) - expected).max() <= 1
+    magnitude = np.abs(librosa.stft(segment, n_fft=N_FFT, hop_length=HOP_LENGTH))[:SIZE]
+    theirs = librosa.amplitude_to_db(magnitude, ref=np.max, top_db=80.0)
+    assert np.abs(decibels(segment) - theirs).max() < 0.01
+    assert np.abs(picture(segment) - np.rint(255 * (theirs + 80) / 80)).max() <= 1
 
 
 @pytest.mark.parametrize("hertz", [55.0, 440.0, 2000.0, 2700.0])
@@ -153,7 +155,8 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 def test_a_note_is_seen_with_its_partials() -> None:
     score = Score.from_notes([4.0], [8.0], [57])  # A3, 220 Hz, from 2 to 6 s
-    (found,) = spectrograms(score)
+    (found,), (begin,) = of_score(score)
+    assert begin == 0
     frame = round(2.5 * RATE / HOP_LENGTH)
     column = found[:, frame].astype(int)
     for k in range(1, 6):
@@ -164,6 +167,26 @@ def test_a_note_is_seen_with_its_partials() -> None:
     assert not found[:, round(6.4 * RATE / HOP_LENGTH) :].any()
 
 
+def test_a_long_piece_may_be_seen_in_part() -> None:
+    score = piece(2, notes=200)
+    every, begin = of_score(score)
+    assert begin.tolist() == [10.0 * i for i in range(len(every))] and len(every) > 5
+    some, from_where = of_score(score, limit=3)
+    assert from_where[0] == 0 and from_where[-1] == begin[-1] and len(some) == 3
+    assert np.array_equal(some, every[(from_where / 10).astype(int)])
+    assert len(of_score(score, limit=1000).images) == len(every)
+
+
+def test_an_excerpt_may_start_anywhere() -> None:
+    score = piece(2, notes=100)
+    grey = np.rint((excerpt(score, 10.0) + 80) * 255 / 80)
+    assert np.abs(grey - of_score(score).images[1]).max() <= 1
+    assert excerpt(score).dtype == np.float32 and excerpt(score).max() == 0
+    late = excerpt(score, score.seconds - 1.0)
+    assert (late[:, 60:] == -80).all() and late[:, :26].max() == 0
+    assert (excerpt(score, 1e4) == -80).all()
+
+
 def test_a_folder_is_drawn_in_worker_processes() -> None:
     pieces = [piece(seed, notes=40) for seed in range(3)]
     items = read_many([midi_of(p) for p in pieces], jobs=2, then="fugato.represent.spectrogram:spectrogram_bytes")
@@ -172,7 +195,7 @@ def test_a_folder_is_drawn_in_worker_processes() -> None:
         found = np.load(io.BytesIO(item.result), allow_pickle=False)
         assert found.dtype == np.uint8 and found.shape[1:] == (256, 256)
         assert abs(len(found) - score.seconds / 10) <= 1
-        ours = spectrograms(score)
+        ours = of_score(score).images
         assert found.shape == ours.shape and np.abs(found.astype(int) - ours).max() <= 2
     with pytest.raises(FugatoError) as caught:
         spectrogram_bytes(Score.from_notes([], [], []), name="x.mid", sha256="")

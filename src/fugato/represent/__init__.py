@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fugato.represent.pianoroll import pianoroll, windows
+from fugato.represent.pianoroll import pianoroll
 from fugato.represent.stream import Stream, stream
 
-__all__ = ["Stream", "stream", "pianoroll", "windows"]
+__all__ = ["Stream", "stream", "pianoroll"]

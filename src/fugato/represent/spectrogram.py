@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,10 @@ from fugato.write.synth import synthesise
 
 RATE: Final = 11_025  # samples a second
 SECONDS: Final = 10.0
+LENGTH: Final = 110_250  # samples of a segment
 N_FFT: Final = 1024
 HOP_LENGTH: Final = 431
-SIDE: Final = 256  # bins, and 1 + floor(10 x 11,025 / 431) frames
+SIZE: Final = 256  # bins, and 1 + floor(10 x 11,025 / 431) frames
 RANGE: Final = 80.0  # dB from black to white
 QUIETEST: Final = (N_FFT / 4) ** 2 * 10.0 ** (-60.0 / 10)  # a full-scale sine under a Hann window has (n_fft / 4) ** 2
 LEAST: Final = 0.5  # of a segment: a shorter remainder is left out
@@ -68,7 +69,7 @@ def segments(samples: NDArray[Any], rate: int = RATE, seconds: float = SECONDS) 
     return cut.reshape(count, size)
 
 
-def picture(segment: NDArray[Any]) -> NDArray[np.uint8]:
+def decibels(segment: NDArray[Any]) -> NDArray[np.float32]:
     """The spectrogram of 10 s of sound at 11,025 samples a second.
 
     Parameters
@@ -78,34 +79,54 @@ def picture(segment: NDArray[Any]) -> NDArray[np.uint8]:
 
     Returns
     -------
-    ndarray of uint8, shape=(256, 256)
-        Frequency by time, as the top of this file says. Digital silence is 0 all over.
+    ndarray of float32, shape=(256, 256)
+        Frequency by time, as the top of this file says, from -80 to 0 dB.
 
     Raises
     ------
     FugatoError
         ``bad-option`` for a segment of another length.
     """
-    if segment.shape != (round(RATE * SECONDS),):
+    if segment.shape != (LENGTH,):
         raise FugatoError(
             "bad-option",
-            f"A picture is made of {SECONDS:g} s at {RATE:,} samples a second, that is {round(RATE * SECONDS):,} samples in "
-            f"one channel, not of an array of shape {segment.shape}.",
+            f"A picture is made of {SECONDS:g} s at {RATE:,} samples a second, that is {LENGTH:,} samples in one channel, "
+            f"not of an array of shape {segment.shape}.",
         )
-    powers = power(stft(segment, n_fft=N_FFT, hop_length=HOP_LENGTH)[:SIDE])
-    decibels = power_to_db(powers, ref=max(float(powers.max()), QUIETEST), top_db=None)
-    grey = np.clip(decibels * np.float32(255.0 / RANGE) + np.float32(255.0), 0.0, 255.0)
-    cells: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)
-    return cells
+    powers = power(stft(segment, n_fft=N_FFT, hop_length=HOP_LENGTH)[:SIZE])
+    found = power_to_db(powers, ref=max(float(powers.max()), QUIETEST), top_db=None)
+    return np.maximum(found, np.float32(-RANGE), out=found)
 
 
-def spectrograms(score: Score) -> NDArray[np.uint8]:
-    """A Score, played by the synthesiser of the package, as pictures of 10 s each.
+def picture(segment: NDArray[Any]) -> NDArray[np.uint8]:
+    """`decibels` in grey, -80 to 0 dB as 0 to 255, shape=(256, 256), uint8; silence is 0 all over."""
+    grey = decibels(segment)
+    grey += np.float32(RANGE)
+    grey *= np.float32(255.0 / RANGE)
+    return np.rint(grey, out=grey).astype(np.uint8)
 
-    Returns
-    -------
-    ndarray of uint8, shape=(n_segments, 256, 256)
-        In order of time.
+
+class Pictures(NamedTuple):
+    """Spectrograms of a piece in order of time.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape=(n, 256, 256), frequency by time
+    begin : ndarray of float64, shape=(n,), seconds at which each begins
+    """
+
+    images: NDArray[np.uint8]
+    begin: NDArray[np.float64]
+
+
+def of_score(score: Score, limit: int = 0) -> Pictures:
+    """A Score, played by the synthesiser of the package, in pictures of 10 s each.
+
+    Parameters
+    ----------
+    score : Score
+    limit : int
+        Pictures at most, evenly spread over the piece; 0 for all.
 
     Raises
     ------
@@ -113,18 +134,28 @@ def spectrograms(score: Score) -> NDArray[np.uint8]:
         As `fugato.write.synth.synthesise`: ``empty``, ``too-large``.
     """
     cut = segments(synthesise(score, RATE))
-    out = np.empty((len(cut), SIDE, SIDE), np.uint8)
-    for i, segment in enumerate(cut):
-        out[i] = picture(segment)
-    return out
+    chosen = np.arange(len(cut))
+    if 0 < limit < len(cut):
+        chosen = np.linspace(0, len(cut) - 1, limit).round().astype(np.int64)
+    images = np.empty((len(chosen), SIZE, SIZE), np.uint8)
+    for image, i in zip(images, chosen, strict=True):
+        image[:] = picture(cut[i])
+    return Pictures(images, chosen.astype(np.float64) * SECONDS)
 
 
-def spectrogram_bytes(score: Score, *, name: str, sha256: str) -> bytes:
+def excerpt(score: Score, start: float = 0.0) -> NDArray[np.float32]:
+    """10 s of a played Score from `start` (seconds), as `decibels`; filled up with silence where the piece ends before."""
+    first = max(round(start * RATE), 0)
+    part = synthesise(score, RATE)[first : first + LENGTH]
+    return decibels(np.pad(part, (0, LENGTH - len(part))))
+
+
+def spectrogram_bytes(score: Score, *, name: str, sha256: str, limit: int = 0) -> bytes:
     """The pictures of one piece as an npy file, for `fugato.read.read_many` to call in a worker process."""
     try:
-        pictures = spectrograms(score)
+        images = of_score(score, limit).images
     except FugatoError as e:
         raise FugatoError(e.kind, e.message, name or None) from e
     out = io.BytesIO()
-    np.save(out, pictures)
+    np.save(out, images)
     return out.getvalue()

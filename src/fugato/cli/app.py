@@ -12,6 +12,7 @@ from .. import __version__
 from .audit import audit
 from .demo import demo
 from .edge import at_the_edge, set_debug
+from .explore import explore
 from .featurise import featurise
 from .identify import identify
 from .models import models
@@ -21,6 +22,7 @@ from .train import train
 COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (identify, "fugato identify nocturne.mid --explain --plot nocturne.png"),
     (audit, "fugato audit my-folder/ --out report/"),
+    (explore, "fugato explore my-folder/ --out pictures/"),
     (featurise, "fugato featurise my-folder/ --out features.parquet"),
     (train, "fugato train composer my-folder/ --recipe ngram-linear --out my-model/"),
     (report, "fugato report my-model/ my-folder/ --out report/"),

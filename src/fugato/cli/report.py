@@ -62,7 +62,9 @@ def report(
         message(f"fugato: {remark}")
     failed = values["about"]["unreadable"]
     if failed:
-        message(f"fugato: {failed:,} files could not be judged; the report names them")
+        message(
+            f"fugato: {failed:,} file{'s' if failed > 1 else ''} could not be judged; the report names what they are"
+        )
     message(f"fugato: the report is in {written.folder / 'report.md'}")
     if failed:
         raise typer.Exit(FAILED)

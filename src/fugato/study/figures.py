@@ -142,7 +142,7 @@ def confusion(
     n_rows, n_columns = table.shape
     most = max(n_rows, n_columns)
     cell = 0.62 if most <= 12 else 0.38 if most <= 30 else 0.215  # inches
-    size = 10.0 if most <= 12 else 7.5 if most <= 30 else 5.0  # of the numbers, points
+    size = 10.0 if most <= 12 else 7.5 if most <= 30 else 6.0  # of the numbers, points
     font = 9.5 if most <= 12 else 8.5 if most <= 30 else 7.0  # of the names
     rows, columns = [_cut(name) for name in rows], [_cut(name) for name in columns]
     side = max(map(len, rows)) * font * 0.0085 + 0.55
@@ -166,7 +166,7 @@ def confusion(
     axes.spines[:].set_visible(False)
     for i, j in zip(*np.nonzero(shown), strict=True):
         text = _percent(shown[i, j]) if rates else f"{shown[i, j]:,.0f}"
-        small = size if len(text) < 4 else size * 0.8
+        small = size if len(text) < (4 if most <= 30 else 3) else size * 0.8
         colour = "white" if shade[i, j] > 0.55 else INK
         axes.text(
             j,

@@ -148,6 +148,7 @@ def report_model(
         about={
             "model": {"name": found.card.name, "version": found.card.version, "recipe": found.card.recipe},
             "data": {"name": corpus.name, "pieces": len(corpus), "judged": len(judged)},
+            "order": "year of birth",
             "unreadable": len(answers.failed),
             "unknown_composers": {"composers": len({p.composer for p in strangers}), "pieces": len(strangers)},
         },

@@ -72,7 +72,7 @@ def page(
     if trials:
         lines += _tuning(trials, len(values["trials"]), pictures["tuning"])
     lines += _left_out(values["left_out"])
-    lines += ["## How this was measured", "", _method(levels, values["bootstrap"]), ""]
+    lines += ["## How this was measured", "", _method(levels, values), ""]
     return "\n".join(lines)
 
 
@@ -314,16 +314,19 @@ def _left_out(left_out: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-def _method(levels: Sequence[Level], bootstrap: Mapping[str, Any]) -> str:
+def _method(levels: Sequence[Level], values: Mapping[str, Any]) -> str:
     text = (
-        f"Precision, recall, F1, curves and areas are scikit-learn's; a curve of one name takes all others as negatives. Intervals "
-        f"are 95 %, from {bootstrap['n']:,} resamples in which whole works are drawn with replacement, since editions and movements of one "
-        "work are not independent; a recall's interval draws the works of its name. "
+        "Precision, recall, F1, curves and areas are scikit-learn's; a curve of one name takes all others as negatives. "
+        f"Intervals are 95 %, from {values['bootstrap']['n']:,} resamples in which whole works are drawn with "
+        "replacement, since editions and movements of one work are not independent; a recall's interval draws the works "
+        "of its name. "
     )
     if levels[0].works < 2:
         text = text.replace("Intervals are", "There are no intervals here, for lack of a second work; they would be")
     if len(levels) > 1:
         text += f"The answer to a {levels[0].unit} is the mean of its {levels[1].unit}s' probabilities. "
+    if values["about"].get("order"):
+        text += f"The confusion matrix has the names by {values['about']['order']}. "
     return text + "Every number on this page, and the points of the curves, are in report.json."
 
 

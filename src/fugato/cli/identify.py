@@ -31,6 +31,9 @@ def identify(
         str | None, typer.Option("--candidates", metavar="A,B", help="Choose between these composers only.")
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A model's name or folder.")] = "composer",
+    fuse: Annotated[
+        list[str] | None, typer.Option("--fuse", metavar="NAME|DIR", help="A model to answer together with it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout, also on a terminal.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="OUT.jsonl", help="Answers to this file, a line each.")
@@ -47,7 +50,8 @@ def identify(
         raise FugatoError("bad-option", f"--plot draws one piece; {len(paths)} were given.")
     from ..models import load_model
 
-    load_model(model)  # refuse a wrong model before any answer is overwritten
+    for name in (model, *(fuse or ())):  # refuse a wrong model before any answer is overwritten
+        load_model(name)
 
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(out, resume=resume)) if out is not None else None
@@ -57,11 +61,15 @@ def identify(
             message(f"fugato: {len(paths) - len(todo):,} of {len(paths):,} are answered already")
         answers: Iterator[dict[str, Any]]
         if plot is not None and todo:
-            answers = _with_picture(todo[0], plot, model=model, candidates=names, explain=explain, top=top)
+            answers = _with_picture(
+                todo[0], plot, model=model, fuse=fuse or (), candidates=names, explain=explain, top=top
+            )
         else:
             from ..composer import identify_many
 
-            answers = iter(identify_many(todo, model=model, candidates=names, explain=explain, top=top, jobs=jobs))
+            answers = iter(
+                identify_many(todo, model=model, fuse=fuse or (), candidates=names, explain=explain, top=top, jobs=jobs)
+            )
         advance = stack.enter_context(show.progress(len(todo))) if lines is not None or not is_table(as_json) else None
         one = len(paths) == 1
         if lines is None and is_table(as_json) and not one:

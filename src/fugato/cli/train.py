@@ -40,8 +40,24 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe; may be repeated.")
     ] = None,
     folds: Annotated[
-        int, typer.Option("--folds", min=2, metavar="K", help="Folds, grouped by work, to measure it on.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            "--folds", min=1, metavar="K", help="Folds, grouped by work, to measure it on. Networks: 1, a holdout."
+        ),
+    ] = None,
+    budget: Annotated[
+        str,
+        typer.Option("--budget", metavar="full|small", help="Networks: as published, or for a machine without a GPU."),
+    ] = "full",
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, metavar="N", help="Networks: at most so many.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    devices: Annotated[str, typer.Option("--devices", metavar="N", help="GPUs or processes to train on.")] = "auto",
+    nodes: Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Machines to train on.")] = 1,
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="32-true|bf16-mixed", help="Numbers to train in.")
+    ] = "32-true",
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same model.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The card as JSON on stdout, also on a terminal.")] = False,
@@ -59,6 +75,8 @@ def train(
     from ..recipes import recipe as find_recipe
     from ..train import train as make
 
+    if epochs is not None:
+        chosen["epochs"] = epochs
     find_recipe(task, recipe).check(chosen)
     with _spoken(), _progress() as progress:
         folder = make(
@@ -70,6 +88,11 @@ def train(
             composers=_list(composers) if composers is not None else None,
             without=_list(without or ""),
             folds=folds,
+            budget=budget,
+            resume=resume,
+            devices=int(devices) if devices.isdecimal() else devices,
+            nodes=nodes,
+            precision=precision,
             random_seed=random_seed,
             jobs=jobs,
             progress=progress,

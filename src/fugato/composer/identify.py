@@ -8,18 +8,17 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fugato.answer import Answer, Guess, ModelName
-from fugato.composer.ngram_linear import RECIPE, NgramLinear
+from fugato.composer.ngram_linear import NgramLinear
+from fugato.composer.panel import Panel, panel
 from fugato.composer.patterns import describe
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
-from fugato.models import load_model
 from fugato.read import read, read_many
 from fugato.read.files import bytes_of, name_of
 from fugato.represent.stream import Stream, stream
@@ -39,6 +38,7 @@ def identify(
     source: Source,
     *,
     model: str | os.PathLike[str] = "composer",
+    fuse: Sequence[str | os.PathLike[str]] = (),
     candidates: Sequence[str] | None = None,
     explain: bool = False,
     top: int | None = None,
@@ -50,6 +50,8 @@ def identify(
     source : path, bytes, binary file object or Score
     model : str or path
         A shipped or local model, or a model folder.
+    fuse : sequence of str or path
+        Models that answer together with it; they must know the same composers.
     candidates : sequence of str, optional
         Ask only between these composers, in any usual spelling; the probabilities are then among them.
     explain : bool
@@ -73,22 +75,23 @@ def identify(
     >>> fugato.identify("nocturne.mid").name  # doctest: +SKIP
     'Chopin'
     """
-    classifier = _classifier(os.fspath(model))
-    chosen = _candidates(classifier, candidates)
+    asked = panel(os.fspath(model), *(os.fspath(other) for other in fuse))
+    chosen = _candidates(asked, candidates)
     started = time.perf_counter()
     if isinstance(source, Score):
-        return _answer(source, None, None, classifier, chosen, explain, top, started)
+        return _answer(source, None, None, asked, chosen, explain, top, started)
     name = name_of(source)
     data = bytes_of(source, name)
     score = read(data, name=name)
     sha256 = hashlib.sha256(data).hexdigest()
-    return _answer(score, name, sha256, classifier, chosen, explain, top, started)
+    return _answer(score, name, sha256, asked, chosen, explain, top, started)
 
 
 def identify_many(
     sources: Iterable[str | os.PathLike[str]],
     *,
     model: str | os.PathLike[str] = "composer",
+    fuse: Sequence[str | os.PathLike[str]] = (),
     candidates: Sequence[str] | None = None,
     explain: bool = False,
     top: int | None = None,
@@ -105,16 +108,17 @@ def identify_many(
     FugatoError
         For a wrong model or option, before anything is read.
     """
-    classifier = _classifier(os.fspath(model))
-    chosen = _candidates(classifier, candidates)
+    asked = panel(os.fspath(model), *(os.fspath(other) for other in fuse))
+    chosen = _candidates(asked, candidates)
     if jobs is None:
         jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rest = iter(sources)
     few = list(itertools.islice(rest, FEW + 1))
     if len(few) <= FEW:
-        return _answers_here(few, classifier, chosen, explain, top)
+        return _answers_here(few, asked, chosen, explain, top)
     options = {
-        "model": str(classifier.model.folder),
+        "model": str(asked.model.folder),
+        "fuse": [os.fspath(other) for other in fuse],
         "candidates": list(candidates) if candidates is not None else None,
         "explain": explain,
         "top": top,
@@ -124,7 +128,7 @@ def identify_many(
 
 def _answers_here(
     sources: Iterable[str | os.PathLike[str]],
-    classifier: NgramLinear,
+    asked: Panel,
     candidates: list[int] | None,
     explain: bool,
     top: int | None,
@@ -136,7 +140,7 @@ def _answers_here(
         try:
             if isinstance(result, FugatoError):
                 raise result
-            return _answer(result, name, sha256, classifier, candidates, explain, top, started).to_dict()
+            return _answer(result, name, sha256, asked, candidates, explain, top, started).to_dict()
         except FugatoError as error:
             return {**error.to_dict(), "input": name}
 
@@ -170,43 +174,32 @@ def answer_bytes(
     name: str,
     sha256: str,
     model: str,
+    fuse: list[str],
     candidates: list[str] | None,
     explain: bool,
     top: int | None,
 ) -> bytes:
     """One answer as JSON, for `fugato.read.read_many` to call in a worker process."""
     started = time.perf_counter()
-    classifier = _classifier(model)
-    chosen = _candidates(classifier, candidates)
-    answer = _answer(score, name, sha256, classifier, chosen, explain, top, started)
+    asked = panel(model, *fuse)
+    chosen = _candidates(asked, candidates)
+    answer = _answer(score, name, sha256, asked, chosen, explain, top, started)
     return json.dumps(answer.to_dict(), ensure_ascii=False).encode()
 
 
-@lru_cache(maxsize=4)
-def _classifier(model: str) -> NgramLinear:
-    found = load_model(model)
-    if found.card.task != "composer":
-        raise FugatoError("bad-model", f"It answers the question {found.card.task!r}, not who composed a piece.", model)
-    if found.card.recipe != RECIPE:
-        raise FugatoError(
-            "bad-model", f"Its recipe {found.card.recipe!r} is not known to this version of Fugato.", model
-        )
-    return NgramLinear(found)
-
-
-def _candidates(classifier: NgramLinear, names: Sequence[str] | None) -> list[int] | None:
+def _candidates(asked: Panel, names: Sequence[str] | None) -> list[int] | None:
     if names is None:
         return None
     chosen = []
     for name in names:
-        known = name if name in classifier.labels else canonical(name)
-        if known not in classifier.labels:
-            close = ", ".join(label for label in classifier.labels if label[:2].lower() == name[:2].lower()) or "…"
+        known = name if name in asked.labels else canonical(name)
+        if known not in asked.labels:
+            close = ", ".join(label for label in asked.labels if label[:2].lower() == name[:2].lower()) or "…"
             raise FugatoError(
                 "bad-option",
-                f"The model does not know {name!r}; it knows {len(classifier.labels)} composers ({close}).",
+                f"The model does not know {name!r}; it knows {len(asked.labels)} composers ({close}).",
             )
-        chosen.append(classifier.labels.index(known))
+        chosen.append(asked.labels.index(known))
     if len(set(chosen)) < 2:
         raise FugatoError("bad-option", "There must be at least two candidates to choose between.")
     return sorted(set(chosen))
@@ -216,22 +209,21 @@ def _answer(
     score: Score,
     name: str | None,
     sha256: str | None,
-    classifier: NgramLinear,
+    asked: Panel,
     candidates: list[int] | None,
     explain: bool,
     top: int | None,
     started: float,
 ) -> Answer:
     events = judgeable(score, name)
-    logits = classifier.logits(events)
-    probabilities = classifier.probabilities(logits, candidates)
+    probabilities, surest = asked.answer(score, events, candidates)
     order = np.argsort(-probabilities, kind="stable")
     if candidates is not None:
         order = order[: len(candidates)]
-    ranking = tuple(Guess(classifier.labels[i], float(probabilities[i])) for i in order)
-    card = classifier.model.card
+    ranking = tuple(Guess(asked.labels[i], float(probabilities[i])) for i in order)
+    card = asked.model.card
     threshold = float(card.calibration.get("known_threshold", 0.0))
-    known = candidates is not None or float(classifier.probabilities(logits).max()) >= threshold
+    known = candidates is not None or surest >= threshold
     warnings = list(score.warnings)
     if len(events) < SHORT_EVENTS:
         warnings.append(f"the piece is short ({len(score.pitched)} notes): the answer is less certain than it looks")
@@ -245,7 +237,7 @@ def _answer(
         music={"notes": len(score.pitched), "bars": len(score.bars), "seconds": round(score.seconds, 1)},
         period=_level_up(ranking, "period"),
         repertoire=_level_up(ranking, "repertoire"),
-        evidence=_evidence(classifier, events, ranking, len(score.bars)) if explain else None,
+        evidence=_evidence(asked, score, events, ranking) if explain else None,
         warnings=tuple(warnings),
         elapsed=time.perf_counter() - started,
     )
@@ -286,11 +278,11 @@ def _level_up(ranking: tuple[Guess, ...], field: str) -> Guess | None:
     return Guess(best, min(total[best], 1.0))
 
 
-def _evidence(classifier: NgramLinear, events: Stream, ranking: tuple[Guess, ...], n_bars: int) -> dict[str, Any]:
+def _evidence(asked: Panel, score: Score, events: Stream, ranking: tuple[Guess, ...]) -> dict[str, Any]:
     """The bars that spoke most for the first and for the second name, counted from 1, and the first's telling patterns."""
     bars: list[dict[str, Any]] = []
     for guess in ranking[:2]:
-        weights: NDArray[np.float64] = classifier.bar_weights(events, guess.name, n_bars)
+        weights: NDArray[np.float64] = asked.bar_weights(score, events, guess.name)
         best = np.argsort(-weights, kind="stable")[:TELLING_BARS]
         bars += [
             {"bar": int(b) + 1, "for": guess.name, "weight": round(float(weights[b]), 4)}
@@ -298,7 +290,10 @@ def _evidence(classifier: NgramLinear, events: Stream, ranking: tuple[Guess, ...
             if weights[b] > 0
         ]
     patterns: list[dict[str, Any]] = []
-    for block, cell, weight in classifier.pattern_weights(events, ranking[0].name, REPEATED):
+    first = asked.classifiers[0]
+    if not isinstance(first, NgramLinear):  # a network names no patterns
+        return {"bars": bars, "patterns": patterns}
+    for block, cell, weight in first.pattern_weights(events, ranking[0].name, REPEATED):
         text = describe(block, cell)
         if text is not None:
             patterns.append({"text": text, "weight": round(weight, 4)})

@@ -1,7 +1,8 @@
 """Recipes: one file each, with its input, model, settings and search space together.
 
-A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``check(settings)``,
-``prepare(corpus, jobs, progress)``, ``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``.
+A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``check(settings)``, ``prepare(corpus, jobs, progress)``,
+``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``. Networks declare a
+`fugato.recipes.network.NetworkRecipe` named `RECIPE` instead, and the training loop does the rest.
 """
 
 from __future__ import annotations
@@ -13,18 +14,31 @@ from fugato.errors import FugatoError
 
 COMPOSER: Final[dict[str, str]] = {
     "ngram-linear": "fugato.recipes.ngram_linear",
+    "lstm": "fugato.recipes.lstm",
+    "bilstm-attention": "fugato.recipes.bilstm_attention",
+    "pianoroll-cnn": "fugato.recipes.pianoroll_cnn",
+    "spectrogram-cnn": "fugato.recipes.spectrogram_cnn",
+    "note-lstm": "fugato.recipes.note_lstm",
+    "note-transformer": "fugato.recipes.note_transformer",
 }
 
 
 def recipe(task: str, name: str) -> Any:
-    """The module of a recipe; ``bad-option`` where there is none of that name or its extra is not installed."""
+    """A recipe: a module, or what it declares of a network.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option`` where there is none of that name, or its extra is not installed.
+    """
     tables = {"composer": COMPOSER}
     if task not in tables:
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(tables)}.")
     if name not in tables[task]:
         raise FugatoError("bad-option", f"There is no recipe {name!r} for {task}; there are {', '.join(tables[task])}.")
     try:
-        return import_module(tables[task][name])
+        module = import_module(tables[task][name])
+        return getattr(module, "RECIPE", module)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("fugato"):
             raise

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -43,10 +45,15 @@ def train(
     composers: Collection[str] | None = None,
     without: Collection[str] = (),
     apart_from: Sequence[str | os.PathLike[str]] = (),
-    folds: int = 5,
+    folds: int | None = None,
     random_seed: int = 0,
     jobs: int = 2,
     progress: Progress | None = None,
+    budget: str = "full",
+    resume: bool = False,
+    devices: int | str = "auto",
+    nodes: int = 1,
+    precision: str = "32-true",
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
@@ -71,13 +78,19 @@ def train(
         Parts of an index to leave out: a corpus ("maestro") or one domain of it ("asap:performance").
     apart_from : sequence of paths
         Pieces kept for showing or testing: every file of the collection that is of the same work is left out.
-    folds : int
-        For the figures, grouped by work; at least 2.
+    folds : int, optional
+        For the figures, grouped by work. Networks are judged on one holdout unless at least 2 are asked for; 5 for other recipes.
     random_seed : int
     jobs : int
         Reading processes.
     progress : callable, optional
         Told (what is being done, steps done, steps in all) now and then.
+    budget : str
+        Of a network: "full" as published, "small" for a machine without a GPU.
+    resume : bool
+        Go on with the training of a network that was stopped; it ends as it would have without the stop.
+    devices, nodes, precision
+        Of a network, as Lightning's trainer takes them.
     settings
         Of the recipe, in place of its defaults.
 
@@ -94,7 +107,11 @@ def train(
     """
     if task != "composer":
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose composer.")
-    for option, value, least in (("folds", folds, 2), ("random_seed", random_seed, 0), ("jobs", jobs, 1)):
+    for option, value, least in (
+        ("folds", 2 if folds is None else folds, 1),
+        ("random_seed", random_seed, 0),
+        ("jobs", jobs, 1),
+    ):
         if value < least:
             raise FugatoError("bad-option", f"{option} is {value}; it must be at least {least}.")
     how = find_recipe(task, recipe)
@@ -108,42 +125,149 @@ def train(
     chosen = select(collection, composers=composers, without=without)
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
     grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
-    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
-    _report_failures(prepared.failed)
-    rows = usable(prepared.pieces, chosen)
-    if len(rows) < len(prepared.pieces):
-        prepared = prepared.select(rows)
-    labels = [piece.composer for piece in prepared.pieces]
-    works = [piece.group or piece.id for piece in prepared.pieces]
-    n_folds = min(folds, len(set(works)))
-    split = grouped_kfold(labels, works, n_folds, random_seed, ids=[piece.id for piece in prepared.pieces])
-    split.check(works)
-    judged = cross_validate(how, prepared, labels, works, split, progress=_stage(progress, "judging"), **settings)
-    _log.info("judged on held-out works after %.0f s; now fitting on everything", time.perf_counter() - started)
-    everything = np.arange(len(labels))
-    fitted = how.fit(prepared, everything, np.array(labels), np.array(works), **settings)
-    figures = judged.figures()
+    if hasattr(how, "kind"):  # it looks through windows: a network
+        training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
+        result = _network(
+            how,
+            grouped,
+            chosen,
+            Path(out),
+            jobs,
+            progress,
+            how.settings(settings, budget),
+            folds or 1,
+            random_seed,
+            training,
+        )
+    else:
+        result = _direct(how, grouped, chosen, jobs, progress, settings, max(folds or 5, 2), random_seed)
+    figures = result.judged.figures()
     card = _card(
         name or Path(out).absolute().name,
         version,
         recipe,
         how,
-        judged,
+        result,
         figures,
-        prepared.pieces,
         made={
             "fugato": __version__,
             "random_seed": random_seed,
-            "settings": {**how.DEFAULTS, **settings},
             "without": sorted(without),
             "apart_from": sorted(Path(path).name for path in apart_from),
             "seconds": round(time.perf_counter() - started),
-            "unreadable": len(prepared.failed),
+            **result.made,
         },
-        folds=n_folds,
     )
-    save_model(out, card, {**how.export(prepared, fitted), "figures": figures})
+    save_model(out, card, {**result.parts, "figures": figures})
+    shutil.rmtree(_training_folder(Path(out)), ignore_errors=True)
     return Path(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """What either way of training comes to."""
+
+    judged: Judged
+    pieces: Sequence[Piece]
+    parts: dict[str, Any]
+    protocol: str
+    made: dict[str, Any]
+
+
+def _direct(
+    how: Any,
+    grouped: Corpus,
+    chosen: Corpus,
+    jobs: int,
+    progress: Progress | None,
+    settings: dict[str, float],
+    folds: int,
+    random_seed: int,
+) -> _Result:
+    """A recipe that is solved at once: judged by cross-validation, then fitted on everything."""
+    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
+    _report_failures(prepared.failed)
+    rows = usable(prepared.pieces, chosen)
+    if len(rows) < len(prepared.pieces):
+        prepared = prepared.select(rows)
+    labels, works = _labels_and_works(prepared.pieces)
+    folds = min(folds, len(set(works)))
+    split = grouped_kfold(labels, works, folds, random_seed, ids=[piece.id for piece in prepared.pieces])
+    split.check(works)
+    judged = cross_validate(how, prepared, labels, works, split, progress=_stage(progress, "judging"), **settings)
+    _log.info("judged on held-out works; now fitting on everything")
+    everything = np.arange(len(labels))
+    fitted = how.fit(prepared, everything, np.array(labels), np.array(works), **settings)
+    return _Result(
+        judged,
+        prepared.pieces,
+        how.export(prepared, fitted),
+        f"{folds}-fold over works (no work on two sides)",
+        {"settings": {**how.DEFAULTS, **settings}, "unreadable": len(prepared.failed)},
+    )
+
+
+def _training_folder(out: Path) -> Path:
+    """Where windows and checkpoints lie until the model is written, so that a training that was stopped can be resumed."""
+    return out.absolute().with_name(f"{out.absolute().name}.training")
+
+
+def _network(
+    how: Any,
+    grouped: Corpus,
+    chosen: Corpus,
+    out: Path,
+    jobs: int,
+    progress: Progress | None,
+    settings: dict[str, float],
+    folds: int,
+    random_seed: int,
+    training: dict[str, Any],
+) -> _Result:
+    """A network: windows on disk, split by work, trained, judged on what it has not seen."""
+    from fugato.train import networks, store
+
+    folder = _training_folder(out)
+    key = {"recipe": how.NAME, "settings": settings, "folds": folds, "seed": random_seed, "ids": grouped.ids}
+    networks.prepare_folder(folder, key, resume=training["resume"])
+    windows = store.prepare(
+        grouped,
+        folder / "windows",
+        how.kind,
+        hop=how.hop,
+        limit=how.limit,
+        jobs=jobs,
+        progress=_stage(progress, "cutting windows"),
+    )
+    _report_failures(windows.failed)
+    windows = windows.select(usable(windows.pieces, chosen))
+    labels, works = _labels_and_works(windows.pieces)
+    made = networks.make(
+        how,
+        windows,
+        labels,
+        works,
+        settings,
+        folder,
+        folds=min(folds, len(set(works))),
+        random_seed=random_seed,
+        progress=progress,
+        **training,
+    )
+    facts = {
+        "settings": settings,
+        "unreadable": len(windows.failed),
+        "parameters": made.parameters,
+        "epochs": len(made.trained.history),
+        "best_epoch": made.trained.best_epoch,
+        "training_seconds": round(made.trained.seconds),
+        "windows": {key: round(value, 4) for key, value in made.windows.items()},
+    }
+    return _Result(made.judged, windows.pieces, made.parts, made.protocol, facts)
+
+
+def _labels_and_works(pieces: Sequence[Piece]) -> tuple[list[str], list[str]]:
+    return [piece.composer for piece in pieces], [piece.group or piece.id for piece in pieces]
 
 
 def select(corpus: Corpus, *, composers: Collection[str] | None = None, without: Collection[str] = ()) -> Corpus:
@@ -264,13 +388,13 @@ def _card(
     version: str,
     recipe: str,
     how: Any,
-    judged: Judged,
+    result: _Result,
     figures: dict[str, Any],
-    pieces: Sequence[Piece],
     made: dict[str, Any],
-    folds: int,
 ) -> Card:
-    protocol = f"{folds}-fold over works (no work on two sides), whole pieces"
+    judged = result.judged
+    protocol = f"{result.protocol}, whole pieces"
+    trained_on = Counter(piece.composer for piece in result.pieces)
     counts = Counter(judged.truth.tolist())
     shown = [
         {"name": key, "value": round(figures[key], 4), "protocol": protocol, "n": len(judged.truth)}
@@ -287,13 +411,13 @@ def _card(
             "n": len(judged.truth),
         }
     )
-    corpora = Counter((p.corpus or "folder", p.licence or "unstated") for p in pieces)
+    corpora = Counter((p.corpus or "folder", p.licence or "unstated") for p in result.pieces)
     return Card(
         name=model_name,
         version=version,
         task="composer",
         recipe=recipe,
-        labels={label: counts[i] for i, label in enumerate(judged.labels)},
+        labels={label: trained_on[label] for label in judged.labels},
         representation=how.representation(),
         corpora=tuple(
             {"name": name, "licence": licence, "pieces": n} for (name, licence), n in sorted(corpora.items())

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +66,18 @@ class Windows:
     def take(self, which: Ints) -> NDArray[Any]:
         """Some windows, shape=(len(which), size, n_columns)."""
         return gather(self.rows, self.starts[which], self.size, self.order)
+
+    def select(self, pieces: Ints) -> Windows:
+        """The windows of some pieces alone, over the same rows."""
+        place = np.full(len(self.pieces), -1)
+        place[pieces] = np.arange(len(pieces))
+        kept = np.flatnonzero(place[self.piece] >= 0)
+        return replace(
+            self,
+            pieces=tuple(self.pieces[i] for i in pieces),
+            starts=self.starts[kept],
+            piece=place[self.piece[kept]],
+        )
 
     def of_pieces(self, pieces: Ints) -> Ints:
         """The windows of some pieces, ascending."""

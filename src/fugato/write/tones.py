@@ -27,7 +27,7 @@ PARTIALS: Final = 40
 FAINT: Final = 1e-4  # partials this much below the strongest are left out (-80 dB)
 T60: Final = math.log(1000.0)  # a decay of r per second falls by 60 dB in T60 / r seconds
 LAYERS: Final = 4  # shades from soft to loud
-BLOCK: Final = 256  # samples; see `damped`
+BLOCK: Final = 128  # samples; see `damped`
 CACHED: Final = 1.0  # tones up to this long are kept
 _TUNING: Final = 440.0  # Hz, of A4 = MIDI 69
 

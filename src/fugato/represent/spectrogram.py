@@ -95,7 +95,7 @@ def decibels(segment: NDArray[Any]) -> NDArray[np.float32]:
         )
     powers = power(stft(segment, n_fft=N_FFT, hop_length=HOP_LENGTH)[:SIZE])
     found = power_to_db(powers, ref=max(float(powers.max()), QUIETEST), top_db=None)
-    return np.maximum(found, np.float32(-RANGE), out=found)
+    return np.clip(found, np.float32(-RANGE), np.float32(0.0), out=found)
 
 
 def picture(segment: NDArray[Any]) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import zipfile
@@ -21,8 +20,8 @@ from fugato import metrics
 from fugato.cli.app import app
 from fugato.corpus import load_corpus
 from fugato.errors import FugatoError
-from fugato.models import Model, load_model, save_model
-from fugato.study import figures, predict
+from fugato.models import load_model, save_model
+from fugato.study import figures
 from fugato.study.measure import measure
 from fugato.study.predict import answer_all, report_model
 from fugato.study.report import Predictions, report
@@ -45,7 +44,9 @@ def made(n_labels: int, n: int = 60, *, seed: int = 0, windows: bool = False, sk
     table /= table.sum(axis=1, keepdims=True)
     names = [f"Name {i}" for i in range(n_labels)]
     groups = [f"work {i // 2}" for i in range(len(truth))]
-    return Predictions(names, truth, table, groups, owner if windows else None, [f"{i}.mid" for i in range(len(truth))])
+    return Predictions(
+        names, truth, table, groups, owner if windows else None, pieces=[f"{i}.mid" for i in range(len(truth))]
+    )
 
 
 def files(folder: Path) -> set[str]:
@@ -300,37 +301,48 @@ def test_a_model_is_judged_on_a_folder_and_what_is_left_out_is_named(
         assert (collection / wrong["piece"]).is_file()
 
 
-def test_probabilities_are_those_of_identify(
-    collection: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_probabilities_are_those_of_identify(collection: Path, small_model: Path) -> None:
     import fugato
 
-    model, corpus = load_model(small_model), load_corpus(collection / ".." / "music")
+    model, corpus = load_model(small_model), load_corpus(collection)
     few = corpus.filter(lambda piece: piece.path.endswith(("20.mid", "broken.mid")))
     answers = answer_all(model, few, jobs=1)
     assert answers.rows == [1, 2, 3] and answers.failed[0].kind == "corrupt"
-    for row, table in zip(answers.rows, answers.windows, strict=True):
+    for row, table, piece in zip(answers.rows, answers.windows, answers.pieces, strict=True):
         answer = fugato.identify(few[row].path, model=small_model)
         given = [next(g.probability for g in answer.ranking if g.name == label) for label in model.labels]
-        assert table.shape == (1, 3) and table[0] == pytest.approx(given, abs=1e-6)
-    monkeypatch.setattr(predict, "WINDOWS", {})  # a recipe that is served but not listed
-    for ours, theirs in zip(answers.windows, answer_all(model, few, jobs=1).windows, strict=True):
-        assert theirs == pytest.approx(ours, abs=1e-3) and theirs.sum() == pytest.approx(1, abs=1e-6)
+        assert table.shape == (1, 3) and piece == pytest.approx(given, abs=1e-6) and (table[0] == piece).all()
 
 
-def test_a_recipe_may_answer_by_windows(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_a_recipe_that_cannot_be_asked_is_refused_before_reading(
+    collection: Path, small_model: Path, tmp_path: Path
+) -> None:
+    from fugato.models import Card
+
     model = load_model(small_model)
-    predict._predictor.cache_clear()
-    monkeypatch.setitem(predict.WINDOWS, "ngram-linear", f"{__name__}:two_windows")
-    try:
-        data = predict.windows(styled("Bach", 5), name="x.mid", sha256="", model=str(model.folder))
-    finally:
-        predict._predictor.cache_clear()
-    assert np.load(io.BytesIO(data)).tolist() == [[1, 0, 0], [0, 1, 0]]
+    parts = {part: model.path(part) for part in model.card.files}
+    for change, kind, words in (
+        ({"recipe": "magic"}, "bad-model", "recipe 'magic'"),
+        ({"task": "genre"}, "bad-option", "task is genre"),
+    ):
+        save_model(tmp_path / "m", Card.from_dict(model.card.to_dict() | change), parts)
+        with pytest.raises(FugatoError, match=words) as caught:
+            report_model(tmp_path / "m", collection, tmp_path / "r", jobs=1)
+        assert caught.value.kind == kind and not (tmp_path / "r").exists()
 
 
-def two_windows(score: Any, model: Model, *, name: str) -> Any:
-    return np.eye(len(model.labels))[:2]
+def test_a_model_may_answer_for_a_piece_otherwise_than_by_the_mean_of_its_windows(tmp_path: Path) -> None:
+    given = made(3, windows=True)
+    sharper = given.piece_probabilities**3
+    sharper /= sharper.sum(axis=1, keepdims=True)
+    own = Predictions(given.labels, given.truth, given.probabilities, given.groups, given.owner, answers=sharper)
+    first = report(given, tmp_path / "a", resamples=20).levels
+    second = report(own, tmp_path / "b", resamples=20).levels
+    assert first[0].figures["accuracy"] == second[0].figures["accuracy"]
+    assert first[0].figures["ece"] != second[0].figures["ece"] and first[1].figures == second[1].figures
+    assert "calibrated as the model does it" in page(tmp_path / "b")
+    with pytest.raises(FugatoError, match="sums to"):
+        Predictions(given.labels, given.truth, given.probabilities, given.groups, given.owner, answers=sharper * 2)
 
 
 def test_pieces_the_model_learnt_from_are_said_to_flatter(

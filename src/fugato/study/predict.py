@@ -7,13 +7,11 @@ Pieces by composers that the model does not know are in no figure but one: how o
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
@@ -21,21 +19,19 @@ from numpy.typing import NDArray
 
 from fugato import metrics
 from fugato.composer.identify import judgeable
-from fugato.composer.ngram_linear import NgramLinear
+from fugato.composer.ngram_linear import RECIPE, NgramLinear
 from fugato.corpus import Corpus, Piece, composer_info, load_corpus, work_groups
 from fugato.corpus.corpus import split_ref
 from fugato.errors import FugatoError
-from fugato.models import Card, Model, load_model
+from fugato.models import Card, Model, load_model, softmax
 from fugato.read import read_many
 from fugato.read.files import Source
 from fugato.score import Score
 from fugato.study.measure import sklearn_metrics
 from fugato.study.report import Predictions, Report, check_folder, report
 
-# Recipe -> "module:function", called in a worker as function(score, model, name=…) and giving the probabilities of every window of a
-# piece, shape (n_windows, n_labels). Recipes that are not here answer as `fugato.identify` does, whose rankings are rounded.
-WINDOWS: Final[dict[str, str]] = {"ngram-linear": "fugato.study.predict:one_window"}
-
+NETWORK: Final = "network"  # the part of a model that answers by windows
+THEN: Final = "fugato.study.predict:answer_windows"
 STRANGERS: Final = 400  # pieces by composers it does not know that the model is asked about at most
 SEED: Final = 0  # of their choice
 LONGEST: Final = 60  # characters of a composer's name, which some collections fill with a preface
@@ -53,13 +49,16 @@ class Answers:
     rows : list of int
         Places of the pieces that were answered.
     windows : list of ndarray of float32, shape=(n_windows, n_labels)
-        Their probabilities.
+        Their windows' probabilities.
+    pieces : list of ndarray of float32, shape=(n_labels,)
+        The answer to each as a whole: the mean of its windows, calibrated.
     failed : dict of int to FugatoError
         Places of the others, and why.
     """
 
     rows: list[int]
     windows: list[NDArray[np.float32]]
+    pieces: list[NDArray[np.float32]]
     failed: dict[int, FugatoError]
 
 
@@ -132,6 +131,7 @@ def report_model(
         np.concatenate(answers.windows),
         groups=_works(judged, jobs, progress),
         piece_of_window=_owners(answers.windows),
+        answers=np.stack(answers.pieces),
         pieces=_names(judged),
     )
     remarks = [
@@ -174,12 +174,9 @@ def answer_all(
     progress : callable, optional
         Told the pieces done after each.
     """
-    by_window = model.card.recipe in WINDOWS
-    then = "fugato.study.predict:windows" if by_window else "fugato.composer.identify:answer_bytes"
-    options: dict[str, Any] = {"model": str(model.folder.absolute())}
-    if not by_window:
-        options |= {"candidates": None, "explain": False, "top": None}
-    found = Answers([], [], {})
+    folder = str(model.folder.absolute())
+    predictor(folder)  # a model that cannot answer is refused once, not for every file
+    found = Answers([], [], [], {})
     asked: list[int] = []
 
     def sources() -> Iterator[Source]:
@@ -192,55 +189,65 @@ def answer_all(
             asked.append(place)
             yield source
 
-    for number, item in enumerate(read_many(sources(), jobs=jobs, then=then, options=options)):
+    for number, item in enumerate(read_many(sources(), jobs=jobs, then=THEN, options={"model": folder})):
         place = asked[number]
         if isinstance(item.result, FugatoError):
             found.failed[place] = item.result
         elif isinstance(item.result, bytes):
             found.rows.append(place)
-            found.windows.append(_table(item.result) if by_window else _row(item.result, model.labels))
+            data = io.BytesIO(item.result)
+            found.windows.append(np.load(data, allow_pickle=False))
+            found.pieces.append(np.load(data, allow_pickle=False))
         if progress is not None:
             progress(number + 1)
     return found
 
 
-def windows(score: Score, *, name: str, sha256: str, model: str) -> bytes:
-    """The window probabilities of one piece in NumPy's format, for `fugato.read.read_many` to call in a worker process."""
-    found, predictor = _predictor(model)
+def answer_windows(score: Score, *, name: str, sha256: str, model: str) -> bytes:
+    """Window probabilities and the answer to a piece in NumPy's format, for `fugato.read.read_many` to call in a worker process."""
+    table, piece = predictor(model)(score, name)
     out = io.BytesIO()
-    np.save(out, np.asarray(predictor(score, found, name=name), np.float32), allow_pickle=False)
+    for array in (table, piece):
+        np.save(out, np.asarray(array, np.float32), allow_pickle=False)
     return out.getvalue()
 
 
-def one_window(score: Score, model: Model, *, name: str) -> NDArray[np.float64]:
-    """Probabilities by a model of the recipe "ngram-linear", which looks at a piece as a whole, shape=(1, n_labels)."""
-    classifier = _linear(str(model.folder))
-    return classifier.probabilities(classifier.logits(judgeable(score, name)))[None, :]
-
-
 @lru_cache(maxsize=2)
-def _linear(folder: str) -> NgramLinear:
-    return NgramLinear(load_model(folder))
+def predictor(folder: str) -> Callable[[Score, str], tuple[NDArray[Any], NDArray[Any]]]:
+    """What gives, for a score and its name, the probabilities of its windows and of the piece as `fugato.identify` answers it.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-model`` for a recipe that this version cannot ask.
+    """
+    model = load_model(folder)
+    if model.has(NETWORK):
+        return _network(model)
+    if model.card.recipe != RECIPE:
+        raise FugatoError(
+            "bad-model", f"Its recipe {model.card.recipe!r} is not known to this version of Fugato.", folder
+        )
+    linear = NgramLinear(model)
+
+    def whole(score: Score, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        given = linear.probabilities(linear.logits(judgeable(score, name)))
+        return given[None, :], given
+
+    return whole
 
 
-@lru_cache(maxsize=2)
-def _predictor(folder: str) -> tuple[Model, Callable[..., Any]]:
-    found = load_model(folder)
-    module, _, function = WINDOWS[found.card.recipe].partition(":")
-    return found, getattr(import_module(module), function)
+def _network(model: Model) -> Callable[[Score, str], tuple[NDArray[Any], NDArray[Any]]]:
+    from fugato.composer.window_network import WindowNetwork, piece_logits
 
+    network = WindowNetwork(model)
 
-def _table(data: bytes) -> NDArray[np.float32]:
-    table: NDArray[np.float32] = np.load(io.BytesIO(data), allow_pickle=False)
-    return table
+    def windows(score: Score, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        judgeable(score, name)
+        given = network.window_probabilities(network.table(score))
+        return given, softmax(piece_logits(given), network.temperature)
 
-
-def _row(answer: bytes, labels: Sequence[str]) -> NDArray[np.float32]:
-    """The ranking of an answer as one window, shape=(1, n_labels)."""
-    given = {guess["name"]: guess["probability"] for guess in json.loads(answer)["ranking"]}
-    table = np.array([[given.get(label, 0.0) for label in labels]], np.float32)
-    out: NDArray[np.float32] = table / table.sum()
-    return out
+    return windows
 
 
 class _Member(io.BytesIO):
@@ -361,10 +368,10 @@ def _held_out(card: Card) -> list[str]:
 def _none_of_these(card: Card, table: NDArray[np.float64], refused: Answers, strangers: Sequence[Piece]) -> list[str]:
     """How "none of these" is told, over pieces by composers that the model does not know."""
     threshold = card.calibration.get("known_threshold")
-    if not refused.windows or not isinstance(threshold, float):
+    if not refused.pieces or not isinstance(threshold, float):
         return []
     ours = table.max(axis=1)
-    others = np.array([w.mean(axis=0).max() for w in refused.windows])
+    others = np.array([piece.max() for piece in refused.pieces])
     area = metrics.unknown_auroc(np.repeat([True, False], [len(ours), len(others)]), np.concatenate([ours, others]))
     count = f"{len(others):,} pieces" + ("" if len(others) == len(strangers) else f", drawn from {len(strangers):,},")
     return [

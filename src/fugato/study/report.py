@@ -50,6 +50,8 @@ class Predictions:
         The piece that each row belongs to; every piece has at least one.
     pieces : sequence of str, length n_pieces, optional
         Names of the pieces, for the list of those answered wrongly.
+    answers : float array-like, shape=(n_pieces, n_labels), optional
+        What the model says of each piece, where that is not just the mean of its windows (a calibrated one, say).
     unit, window : str
         What a piece and a window are called in the report, as in "recording" and "segment".
 
@@ -65,6 +67,7 @@ class Predictions:
     groups: Sequence[Hashable] | NDArray[Any] | None = None
     piece_of_window: NDArray[Any] | Sequence[int] | None = None
     pieces: Sequence[str] | None = None
+    answers: NDArray[Any] | None = None
     unit: str = "piece"
     window: str = "window"
 
@@ -88,6 +91,8 @@ class Predictions:
                 raise _bad(f"piece {empty[0]} has no window ({len(empty)} of {n} have none); leave such pieces out")
         metrics.validate(self.truth)
         metrics.validate(self.window_truth, probabilities=self.probabilities, n_classes=len(self.labels))
+        if self.answers is not None:
+            metrics.validate(self.truth, probabilities=self.answers, n_classes=len(self.labels))
 
     @cached_property
     def piece_truth(self) -> Ints:
@@ -116,7 +121,9 @@ class Predictions:
 
     @cached_property
     def piece_probabilities(self) -> NDArray[np.float64]:
-        """Mean of the windows' probabilities, shape=(n_pieces, n_labels)."""
+        """The answers, or else the mean of the windows' probabilities, shape=(n_pieces, n_labels)."""
+        if self.answers is not None:
+            return np.asarray(self.answers, dtype=np.float64)
         table = np.asarray(self.probabilities)
         if self.piece_of_window is None:
             return table.astype(np.float64)
@@ -241,6 +248,7 @@ def report(
             "about": dict(about or {}),
             "remarks": list(remarks),
             "labels": list(predictions.labels),
+            "pieces_by": "the model's own answer" if predictions.answers is not None else "mean over windows",
             "bootstrap": {"n": resamples, "seed": random_seed, "level": 0.95, "over": "works"},
             "levels": {level.name: level.to_dict() for level in levels},
             "wrong": _wrong(predictions),

@@ -324,7 +324,10 @@ def _method(levels: Sequence[Level], values: Mapping[str, Any]) -> str:
     if levels[0].works < 2:
         text = text.replace("Intervals are", "There are no intervals here, for lack of a second work; they would be")
     if len(levels) > 1:
-        text += f"The answer to a {levels[0].unit} is the mean of its {levels[1].unit}s' probabilities. "
+        own = values["pieces_by"] != "mean over windows"
+        text += f"The answer to a {levels[0].unit} is the mean of its {levels[1].unit}s' probabilities" + (
+            f", calibrated as the model does it; those of its {levels[1].unit}s stand as they are. " if own else ". "
+        )
     if values["about"].get("order"):
         text += f"The confusion matrix has the names by {values['about']['order']}. "
     return text + "Every number on this page, and the points of the curves, are in report.json."

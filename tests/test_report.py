@@ -345,6 +345,44 @@ def test_a_model_may_answer_for_a_piece_otherwise_than_by_the_mean_of_its_window
         Predictions(given.labels, given.truth, given.probabilities, given.groups, given.owner, answers=sharper * 2)
 
 
+def test_a_network_is_judged_window_by_window_and_by_the_piece_as_it_is_served(
+    collection: Path, small_model: Path, tmp_path: Path
+) -> None:
+    """A network of one matrix over the mean pitch, velocity and duration of a hundred notes."""
+    onnx = pytest.importorskip("onnx", reason="a network is made by hand here")
+    import fugato
+    from fugato.models import Card
+
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    weights = np.array([[9, -4, 2], [0, 1, 0], [-3, 5, 8]], np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["rows"], ["mean"], axes=[1], keepdims=0),
+            helper.make_node("MatMul", ["mean", "weights"], ["scores"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("rows", floats, ["n", 100, 3])],
+        [helper.make_tensor_value_info("scores", floats, ["n", 3])],
+        [onnx.numpy_helper.from_array(weights, "weights")],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    card = load_model(small_model).card.to_dict() | {
+        "recipe": "note-lstm",
+        "representation": {"name": "windows", "settings": {"kind": "note-rows", "size": 100, "columns": 3, "hop": 40}},
+        "calibration": {"temperature": 0.5, "known_threshold": 0.4},
+    }
+    save_model(tmp_path / "net", Card.from_dict(card), {"network": network.SerializeToString()})
+    written = report_model(tmp_path / "net", collection, tmp_path / "r", jobs=1, resamples=20)
+    pieces, windows = written.levels
+    assert pieces.n == 12 and windows.n > 24 and pieces.works == windows.works == 12
+    assert "window-roc.png" in files(tmp_path / "r")
+    served = fugato.identify(collection / "Bach" / "piece 20.mid", model=tmp_path / "net")
+    model = load_model(tmp_path / "net")
+    (given,) = answer_all(model, load_corpus(collection).filter(lambda p: p.path.endswith("Bach/piece 20.mid"))).pieces
+    assert given.max() == pytest.approx(served.probability, abs=1e-6)
+    assert model.labels[int(given.argmax())] == served.name
+
+
 def test_pieces_the_model_learnt_from_are_said_to_flatter(
     styled_folder: Path, small_model: Path, collection: Path, tmp_path: Path
 ) -> None:

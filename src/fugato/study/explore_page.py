@@ -15,6 +15,7 @@ from typing import Any, Final
 from fugato.study.explore_pictures import DARK, LIGHT, NAMES, Draw, png
 
 FEW: Final = 3  # files: with fewer, a composer cannot be learnt and judged
+MADE: Final = {"velocity", "tempo"}  # features that the maker of a file sets, where it is no performance
 TITLES: Final = {
     "classes": "How many there are",
     "densities": "How each feature is distributed",
@@ -99,11 +100,17 @@ def _densities(features: Sequence[Mapping[str, Any]]) -> str:
     best, least = told[0], told[-1]
     ranked = sorted((item for item in best["median"].items() if item[1] is not None), key=lambda item: item[1])
     (low, lowest), (high, highest) = ranked[0], ranked[-1]
-    return (
+    text = (
         f"Composers differ most in {_name(best)}: {_percent(best['between'])} of its variance lies between them, from {low} "
         f"(median {lowest:g}) to {high} ({highest:g}). Next comes {_name(told[1])} with {_percent(told[1]['between'])}; least "
         f"tells {_name(least)}, with {_percent(least['between'])}."
     )
+    if best["feature"] in MADE:
+        text += (
+            f" But {_spoken(best['feature'])} is often set by whoever made the file: fugato audit --probe tells how much that "
+            "gives away."
+        )
+    return text
 
 
 def _correlation(found: Mapping[str, Any]) -> str:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 DPI: Final = 130
 BARS: Final = 20  # composers with a bar of their own
 SLICES: Final = 8  # composers with a slice of their own
-LEAST_SLICE: Final = 0.02  # of the pie, to carry its per cent
 POINTS: Final = 250  # of a composer in a scatter plot
 BINS: Final = 256  # of a density before it is smoothed
 INSIDE: Final = (0.5, 98.0)  # per cent of the values that a density's axis covers at least
@@ -113,17 +112,40 @@ def png(draw: Draw, theme: Theme) -> bytes:
         "legend.frameon": False,
         "legend.fontsize": 8.5,
     }
-    out = io.BytesIO()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     with _DRAWING, matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the typeface lacks is drawn as a box
-        draw(theme).savefig(out, format="png", dpi=DPI, metadata={"Software": "Fugato"})
+        figure = draw(theme)
+        figure.set_dpi(DPI)
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        return _encoded(np.asarray(canvas.buffer_rgba())[:, :, :3])
+
+
+def _encoded(cells: NDArray[np.uint8]) -> bytes:
+    """A PNG of red, green and blue, shape=(height, width, 3), with a palette of 256: a third of the bytes of all colours."""
+    from PIL import Image, PngImagePlugin  # Matplotlib needs it anyway
+
+    facts = PngImagePlugin.PngInfo()
+    facts.add_text("Software", "Fugato")
+    few = Image.fromarray(np.ascontiguousarray(cells)).quantize(
+        256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+    )
+    # the octree's white is a shade grey, which would show on a white page
+    few.putpalette([255 if value >= 253 else value for value in few.getpalette() or ()])
+    out = io.BytesIO()
+    few.save(out, format="png", optimize=True, pnginfo=facts)
     return out.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.12, h_pad=0.1)
+    return figure
 
 
 def cut(text: str, length: int = 28) -> str:
@@ -163,11 +185,14 @@ def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
 
 
 def _pie(axes: Axes, counts: Sequence[Mapping[str, Any]], theme: Theme) -> None:
-    ranked = sorted((c for c in counts if c["chunks"]), key=lambda c: -c["chunks"])
-    sizes = [c["chunks"] for c in ranked[:SLICES]]
-    names = [cut(c["composer"], 22) for c in ranked[:SLICES]]
-    colours = [theme.colour(k) for k in range(len(sizes))]
-    if rest := ranked[SLICES:]:
+    drawn = {
+        c["composer"]: k for k, c in enumerate(c for c in counts if c["shown"])
+    }  # in the colours of other pictures
+    ranked = sorted((c for c in counts if c["chunks"] and c["composer"] in drawn), key=lambda c: -c["chunks"])[:SLICES]
+    sizes = [c["chunks"] for c in ranked]
+    names = [cut(c["composer"], 22) for c in ranked]
+    colours = [theme.colour(drawn[name]) for name in (c["composer"] for c in ranked)]
+    if rest := [c for c in counts if c["chunks"] and c not in ranked]:
         sizes.append(sum(c["chunks"] for c in rest))
         names.append(f"{len(rest)} others")
         colours.append(theme.quiet)
@@ -203,7 +228,8 @@ def densities(
         curves = []
         for k in range(len(names)):
             at, height = density(column[labels[feature] == k], low, high, whole=feature in _WHOLE)
-            curves.append(axes.plot(at, height, color=theme.colour(k), linewidth=1.5, alpha=0.95)[0])
+            width = 1.6 if len(names) <= 5 else 1.2
+            curves.append(axes.plot(at, height, color=theme.colour(k), linewidth=width, alpha=0.95)[0])
         lines = lines or curves
         axes.set_title(NAMES[feature])
         _bare(axes)
@@ -263,7 +289,7 @@ def density(
         return (edges[:-1] + edges[1:]) / 2, np.zeros(BINS)
     q1, q3 = np.percentile(values, (25, 75))
     spread = min(float(values.std()), float(q3 - q1) / 1.349) or float(values.std())
-    width = max(0.9 * spread * len(values) ** -0.2, 0.7 if whole else 0.0, 1.5 * step)
+    width = max(0.9 * spread * len(values) ** -0.2, 1.0 if whole else 0.0, 1.5 * step)
     reach = int(np.ceil(4 * width / step))
     counts = np.histogram(values, BINS, (low, high))[0].astype(np.float64)
     # mirrored at both ends, or a feature that cannot be negative would fall off towards 0
@@ -293,6 +319,7 @@ def _bare(axes: Axes) -> None:
 def correlation(matrix: NDArray[np.float64], names: Sequence[str], theme: Theme) -> Figure:
     """Coefficients from -1 to 1 as colours and, in hundredths, as numbers; features that do not vary are left out."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_rgba
 
     kept = np.flatnonzero(~np.isnan(np.diag(matrix)))
     table = matrix[np.ix_(kept, kept)]
@@ -302,15 +329,18 @@ def correlation(matrix: NDArray[np.float64], names: Sequence[str], theme: Theme)
     below = np.tril(np.ones_like(table, bool))
     colours = colormaps[theme.heat](np.where(below, (table + 1) / 2, 0.5))
     colours[~below, 3] = 0
+    colours[np.diag_indices(len(colours))] = to_rgba(theme.faint)
     axes.imshow(colours, interpolation="nearest")
     for (i, j), value in np.ndenumerate(table):
         if j < i:
             strong = abs(value) > 0.6
-            axes.text(j, i, f"{100 * value:.0f}", ha="center", va="center", size=7.5, color="white" if strong else INK)
+            axes.text(
+                j, i, f"{round(100 * value):d}", ha="center", va="center", size=7.5, color="white" if strong else INK
+            )
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor", color=theme.ink)
     axes.set_yticks(range(len(labels)), labels, color=theme.ink)
     axes.tick_params(length=0)
-    axes.set_title("Correlation of features (hundredths)")
+    axes.set_title("Correlation of features in hundredths (red: both rise; blue: one rises, the other falls)")
     for side in axes.spines.values():
         side.set_visible(False)
     return figure
@@ -369,7 +399,7 @@ def example(facts: Mapping[str, Any], roll: NDArray[np.uint8], spectrum: NDArray
     middle, reach = (low + high) / 2, max((high - low) / 2 + 2, 14)
     paint = LinearSegmentedColormap.from_list("roll", [theme.ground, theme.quiet, theme.accent, theme.ink])
     left.imshow(
-        whole.T,
+        np.ma.masked_equal(whole.T, 0),
         origin="lower",
         aspect="auto",
         cmap=paint,
@@ -377,6 +407,7 @@ def example(facts: Mapping[str, Any], roll: NDArray[np.uint8], spectrum: NDArray
         vmax=127,
         extent=(0, SECONDS, -0.5, 127.5),
         interpolation="none",
+        zorder=2,
     )
     left.set_ylim(middle - reach, middle + reach)
     octaves = [p for p in range(0, 128, 12) if middle - reach <= p <= middle + reach]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fugato.errors import FugatoError
-from fugato.read import read_many
+from fugato.read import read, read_many
 from fugato.represent import pianoroll
 from fugato.represent.pianoroll import pianoroll_bytes, windows
 from fugato.score import Part, Score, Tempo
@@ -54,13 +55,27 @@ def test_the_cells_are_those_of_pretty_midi(seed: int, rate: float) -> None:
 
 def test_a_written_and_read_file_has_the_same_roll() -> None:
     pretty_midi = pytest.importorskip("pretty_midi")
-    from fugato.read import read
-
     data = midi_of(piece(3), qpm=93.7, velocities=(33, 90, 127))
     theirs = np.minimum(pretty_midi.PrettyMIDI(io.BytesIO(data)).get_piano_roll(20), 127).T
     ours = pianoroll(read(data))
     assert ours.shape == theirs.shape
     assert np.mean(ours != theirs) < 1e-4, "but for times that rounding puts on either side of a frame's edge"
+
+
+@pytest.mark.corpora
+def test_real_files_have_the_cells_of_pretty_midi_but_for_pedal_and_bends(corpora: Path) -> None:
+    pretty_midi = pytest.importorskip("pretty_midi")
+    files = sorted((corpora / "nine").rglob("*.mid"))[::60]
+    assert files
+    for file in files:
+        midi = pretty_midi.PrettyMIDI(str(file))
+        for instrument in midi.instruments:
+            instrument.pitch_bends = []
+        theirs = np.minimum(midi.get_piano_roll(20, pedal_threshold=None), 127).T
+        ours = pianoroll(read(file))
+        n = min(len(ours), len(theirs))
+        assert np.count_nonzero(ours[:n] != theirs[:n]) < 0.005 * np.count_nonzero(ours), file.name
+        assert not ours[n:].any() and not theirs[n:].any()
 
 
 def test_a_note_lasts_from_its_first_frame_to_its_last() -> None:

@@ -3,8 +3,10 @@
 Cells are those of pretty_midi's `get_piano_roll` (Raffel & Ellis, "Intuitive analysis, creation and manipulation of MIDI data
 with pretty_midi", ISMIR late-breaking 2014) at 20 frames a second: a note sounds from the frame in which it starts up to, not
 including, the frame in which it ends; notes of one pitch that sound together add up; drums are left out. Unlike there, sums
-stay below 128, a frame is a row, pitch bends and controllers change nothing, and a time within a microsecond of the next frame
-counts as in it, so that rounding in the tempo map moves no note.
+stay below 128, a frame is a row, and a time within a microsecond of the next frame counts as in it, so that rounding in the tempo
+map moves no note. Two things that pretty_midi draws are not in a Score: the sustain pedal, which lengthens notes there, and pitch
+bends, which smear a note over its neighbour (some collections retune every file with them). Over 40 files of the test collections
+19 % of the sounding cells differ with both, 0.1 % without.
 """
 
 from __future__ import annotations

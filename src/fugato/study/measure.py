@@ -381,8 +381,8 @@ def _recall_interval(
 
 
 def _rounded(value: Any) -> float | None:
-    """Four decimals; None for what is not defined."""
-    return round(float(value), 4) if value is not None and np.isfinite(value) else None
+    """Six decimals; None for what is not defined."""
+    return round(float(value), 6) if value is not None and np.isfinite(value) else None
 
 
 def _curve(curve: Curve) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _piano(pitch: int, layer: int) -> tuple[Floats, Floats, Floats]:
     fall = 0.12 * 2.0 ** ((pitch - 21) / 26) * (1.4, 1.1, 0.9, 0.75)[layer]  # a bass string has many partials
     hammer = np.abs(np.sin(np.pi * k / 8)) + 0.15  # strikes at an eighth of the string
     board = 1 / (1 + (50.0 / frequency) ** 2)  # a soundboard hardly moves the air below 50 Hz
-    decay = T60 / (10.0 * 2.0 ** (-(pitch - 21) / 20)) * (1 + 0.2 * (k - 1))
+    decay = T60 / (20.0 * 2.0 ** (-(pitch - 21) / 24)) * (1 + 0.2 * (k - 1))  # at first 3 dB/s (A0), 9 (C4), 27 (C7)
     return frequency, hammer * board * np.exp(-fall * (k - 1)), decay
 
 
@@ -181,7 +181,7 @@ def _plucked(pitch: int, layer: int) -> tuple[Floats, Floats, Floats]:
     frequency = frequency_of(pitch) * k * np.sqrt((1 + 5e-5 * k**2) / (1 + 5e-5))
     plucked = np.abs(np.sin(np.pi * k / 5)) + 0.05  # at a fifth of the string
     amplitude = plucked * k ** -(1.5, 1.3, 1.15, 1.0)[layer] * np.exp(-frequency / 5000.0)
-    decay = T60 / (3.0 * 2.0 ** (-(pitch - 48) / 20)) * (1 + 0.15 * (k - 1))
+    decay = T60 / (4.0 * 2.0 ** (-(pitch - 48) / 20)) * (1 + 0.15 * (k - 1))
     return frequency, amplitude, decay
 
 
@@ -194,8 +194,8 @@ def _strings(pitch: int, layer: int) -> tuple[Floats, Floats, Floats]:
     k = np.arange(1, 25, dtype=np.float64)
     frequency = frequency_of(pitch) * k
     amplitude = k ** -(1.4, 1.25, 1.1, 1.0)[layer] * np.exp(-frequency / 5000.0)  # bowing: a sawtooth, less the top
-    apart = 2.0 ** (1.2 / 1200)  # several players, a little over a cent to either side
-    return np.concatenate((frequency / apart, frequency * apart)), np.tile(amplitude, 2), np.zeros(48)
+    second = frequency * 2.0 ** (2.5 / 1200)  # another player, less than two hundredths of a tone higher
+    return np.concatenate((frequency, second)), np.concatenate((amplitude, 0.35 * amplitude)), np.zeros(48)
 
 
 def _winds(pitch: int, layer: int) -> tuple[Floats, Floats, Floats]:

@@ -404,6 +404,7 @@ def test_pieces_the_model_learnt_from_are_said_to_flatter(
     index.write_text("\n".join(lines))
     written = report_model(tmp_path / "m", index, tmp_path / "r", jobs=1, resamples=20)
     assert "collections that 2 of these 4 pieces come from (asap)" in written.values["remarks"][0]
+    assert "Of the 2 pieces whose works are not among those" in written.values["remarks"][0]
     assert "learning.png" in files(tmp_path / "r")
     index.write_text("\n".join(lines).replace("score", "performance"))
     written = report_model(tmp_path / "m", index, tmp_path / "r", jobs=1, resamples=20)

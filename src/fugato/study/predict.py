@@ -135,7 +135,7 @@ def report_model(
         pieces=_names(judged),
     )
     remarks = [
-        *_seen(found.card, judged),
+        *_seen(found.card, judged, predictions),
         *_held_out(found.card),
         *_none_of_these(found.card, predictions.piece_probabilities, refused, strangers),
     ]
@@ -330,17 +330,33 @@ def _part(model: Model, name: str) -> list[dict[str, Any]]:
 # -- what a reader must know -------------------------------------------------------------------------------------------
 
 
-def _seen(card: Card, judged: Corpus) -> list[str]:
-    """Whether the model learnt from these pieces, as far as its card tells."""
+def _seen(card: Card, judged: Corpus, predictions: Predictions) -> list[str]:
+    """Whether the model learnt from these pieces, as far as its card tells, and how it does on the works of which it saw nothing."""
     names = {str(corpus.get("name")) for corpus in card.corpora} - {"folder", "None"}
     barred = set(card.made.get("without") or ())
-    met = [p for p in judged if p.corpus in names and p.corpus not in barred and f"{p.corpus}:{p.domain}" not in barred]
-    if met:
-        corpora = ", ".join(sorted({p.corpus for p in met}))
-        return [
-            f"The model learnt from collections that {len(met):,} of these {len(judged):,} pieces come from ({corpora}): their figures "
-            "are flattering, and say nothing on music it has not seen."
-        ]
+    met = np.array(
+        [p.corpus in names and p.corpus not in barred and f"{p.corpus}:{p.domain}" not in barred for p in judged]
+    )
+    judged_corpora = [p.corpus for p in judged]
+    if met.any():
+        corpora = ", ".join(sorted({p.corpus for p, seen in zip(judged, met, strict=True) if seen}))
+        text = (
+            f"The model learnt from collections that {int(met.sum()):,} of these {len(judged):,} pieces come from ({corpora}): "
+            "their figures are flattering, and say nothing on music it has not seen."
+        )
+        groups = predictions.piece_groups
+        new = ~np.isin(groups, groups[met])
+        if new.any():
+            truth, answer = predictions.piece_truth[new], predictions.piece_probabilities[new].argmax(axis=1)
+            right = metrics.bootstrap_interval(metrics.accuracy, truth, answer, groups=groups[new])
+            even = metrics.bootstrap_interval(metrics.balanced_accuracy, truth, answer, groups=groups[new])
+            text += (
+                f" Of the {len(truth):,} pieces whose works are not among those, {_between(right)} are answered right; each name "
+                f"counting alike, {_between(even)}."
+            )
+            if elsewhere := sorted(names - set(judged_corpora)):
+                text += f" Its other collections ({', '.join(elsewhere)}) may hold some of these works, so that this too may flatter."
+        return [text]
     if names and all(p.corpus for p in judged):
         return [
             "By its card the model learnt from other collections than these; the same works may still stand in both, which makes "
@@ -350,6 +366,10 @@ def _seen(card: Card, judged: Corpus) -> list[str]:
         "The model's card does not tell whether it learnt from these pieces. If it did, all that follows is flattering: a model is worth "
         "what it says of works it has not seen."
     ]
+
+
+def _between(figure: metrics.Interval) -> str:
+    return f"{100 * figure.value:.1f} % ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
 
 
 def _held_out(card: Card) -> list[str]:

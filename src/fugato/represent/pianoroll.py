@@ -53,7 +53,7 @@ def pianoroll(score: Score, rate: float = RATE) -> NDArray[np.uint8]:
 
     Examples
     --------
-    >>> from fugato.represent import pianoroll
+    >>> from fugato.represent.pianoroll import pianoroll
     >>> from fugato.score import Score
     >>> roll = pianoroll(Score.from_notes([0, 1], [1, 1], [60, 67], velocity=90))  # two notes of half a second
     >>> roll.shape, roll[9, 60], roll[10, 60], roll[10, 67]

@@ -165,6 +165,20 @@ def test_a_full_disk_leaves_the_old_table_alone(folder: Path, tmp_path: Path, mo
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="file names are Unicode elsewhere")
+def test_names_that_are_no_unicode_text(tmp_path: Path) -> None:
+    from fugato.study.explore import explore
+
+    (tmp_path / "music" / "Bach").mkdir(parents=True)
+    for name in (b"caf\xe9.mid", b"\xff\xfe.mid"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "music" / "Bach") + b"/" + name)).write_bytes(midi_of(piece(3)))
+    made = featurise(tmp_path / "music", tmp_path / "t.parquet", size=50, jobs=1)
+    assert rows_of(made.path)["piece"].unique().tolist() == ["Bach/caf?.mid", "Bach/??.mid"]
+    assert json.loads(made.counts_path.read_bytes())["rows"] == made.rows
+    drawn = explore(tmp_path / "music", tmp_path / "p", size=50, jobs=1)
+    assert drawn.page.read_text(encoding="utf-8") and json.loads((tmp_path / "p" / "explore.json").read_bytes())
+
+
 def test_a_collection_without_a_chunk_writes_nothing(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FugatoError, match="None of its 8 files") as refused:
         featurise(folder, tmp_path / "t.csv", size=5000, jobs=1)

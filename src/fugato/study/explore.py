@@ -36,10 +36,11 @@ from fugato.study.featurise import (
     PIECE_COLUMNS,
     Counts,
     chunk_statistics,
+    json_of,
     no_chunks,
     read_chunks,
-    unwritable,
     write_whole,
+    writing,
 )
 
 CLASSES: Final = 10  # composers that are drawn
@@ -190,7 +191,7 @@ def explore(
     write_whole(page, explore_page.page(pictures, figures, left_out).encode("utf-8", "replace"))
     sentences = {p.name: p.sentence for p in pictures}
     done = Exploration(folder, page, tuple(paths), sentences, tuple(left_out), figures)
-    write_whole(folder / "explore.json", explore_page.json_of(done.to_dict()))
+    write_whole(folder / "explore.json", json_of(done.to_dict()))
     return done
 
 
@@ -200,10 +201,8 @@ def make_folder(path: Path) -> Path:
         raise FugatoError("bad-output", "That is a file; the pictures need a folder.", str(path))
     if not path.absolute().parent.is_dir():
         raise FugatoError("bad-output", "There is no such folder to make it in.", str(path))
-    try:
+    with writing(path):
         path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
     if not os.access(path, os.W_OK):
         raise FugatoError("bad-output", "Nothing can be written to that folder.", str(path))
     return path

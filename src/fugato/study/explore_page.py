@@ -6,7 +6,6 @@ The sentences are made from the figures alone. The page follows the reader's lig
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -283,11 +282,3 @@ def _table(counts: Sequence[Mapping[str, Any]]) -> str:
     head = "<tr><th>composer</th><th>files used</th><th>skipped</th><th>chunks</th><th>why skipped</th></tr>"
     body = "\n".join(lines)
     return f"<details><summary>All numbers</summary>\n<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</details>"
-
-
-def json_of(value: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8; names that are no Unicode text are written in ASCII escapes."""
-    try:
-        return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=1).encode() + b"\n"

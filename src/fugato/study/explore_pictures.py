@@ -149,7 +149,8 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def cut(text: str, length: int = 28) -> str:
-    """A name that fits."""
+    """A name that fits; what is no Unicode text in it becomes question marks."""
+    text = text.encode("utf-8", "replace").decode()
     return textwrap.shorten(text, length, placeholder="…") if " " in text and len(text) > length else text[:length]
 
 

@@ -15,7 +15,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -250,8 +250,7 @@ def featurise(
         not_taken=tuple(corpus.skipped),
         seconds=time.perf_counter() - began,
     )
-    text = json.dumps(table.to_dict(), ensure_ascii=False, indent=1)
-    write_whole(table.counts_path, text.encode("utf-8", "surrogateescape") + b"\n")
+    write_whole(table.counts_path, json_of(table.to_dict()))
     return table
 
 
@@ -395,7 +394,8 @@ class _Rows:
         index = pyarrow.array(np.repeat(np.arange(len(self._pieces), dtype=np.int32), self._sizes))
         names, keys, numbers = _KEYS[self._level], np.concatenate(self._keys), np.concatenate(self._numbers)
         columns = [
-            pyarrow.array(list(texts), pyarrow.string()).take(index) for texts in zip(*self._pieces, strict=True)
+            pyarrow.array([_unicode(t) for t in texts], pyarrow.string()).take(index)
+            for texts in zip(*self._pieces, strict=True)
         ]
         columns += [pyarrow.array(np.ascontiguousarray(column)) for column in (*keys.T, *numbers.T)]
         self._write(pyarrow.table(columns, names=[*names, *_NUMBERS[self._level]]))
@@ -434,20 +434,23 @@ def _writer(path: Path, level: str) -> Iterator[_Rows]:
     made: list[Any] = []
 
     def write(table: Any) -> None:
-        if not made:
-            made.append(_open_writer(file, path.suffix.lower(), table.schema))
-        made[0].write_table(table)
+        with writing(path):
+            if not made:
+                made.append(_open_writer(file, path.suffix.lower(), table.schema))
+            made[0].write_table(table)
 
+    with writing(path):
+        file = partial.open("wb")
     try:
-        with partial.open("wb") as file:
-            rows = _Rows(level, write)
-            yield rows
+        yield _Rows(level, write)
+        with writing(path):
             if made:
                 made[0].close()
-        partial.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+            file.close()
+            partial.replace(path)
     finally:
+        with suppress(OSError):  # what could not be written a moment ago need not be told again
+            file.close()
         partial.unlink(missing_ok=True)
 
 
@@ -461,21 +464,38 @@ def _open_writer(file: Any, suffix: str, schema: Any) -> Any:
     return parquet.ParquetWriter(file, schema, compression="zstd")
 
 
+def json_of(value: Any) -> bytes:
+    """JSON in UTF-8; names that are no Unicode text are written in ASCII escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=1).encode() + b"\n"
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses within becomes ``bad-output``, about `path`."""
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
+        yield
     except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise FugatoError("bad-output", f"It cannot be written there ({reason}).", str(path)) from error
 
 
-def unwritable(path: Path, error: OSError) -> FugatoError:
-    """The error of a file that cannot be written."""
-    return FugatoError("bad-output", f"It cannot be written there ({error.strerror or error}).", str(path))
+def _unicode(text: str | None) -> str | None:
+    """A name as Unicode text: what a file name holds beside that becomes question marks."""
+    return text if text is None else text.encode("utf-8", "replace").decode()
 
 
 def _reasons(counts: dict[str, int] | Counter[str]) -> str:

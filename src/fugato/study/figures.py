@@ -432,7 +432,7 @@ def tuning(trials: Sequence[Mapping[str, Any]]) -> Figure:
     first.plot(
         number, np.maximum.accumulate(values), color=INK, linewidth=1.0, drawstyle="steps-post", label="best so far"
     )
-    first.set(xlabel="trial", ylabel="value")
+    first.set(xlabel="trial", ylabel="value", xlim=(number.min() - 0.8, number.max() + 0.8))
     first.xaxis.set_major_locator(_whole())
     first.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     for place, name in enumerate(names, 2):
@@ -478,7 +478,7 @@ def _whole() -> Any:
     """Ticks at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(integer=True, nbins=8)
+    return MaxNLocator(integer=True, nbins=8, min_n_ticks=1)
 
 
 def _number(value: Any) -> float:

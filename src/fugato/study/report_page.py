@@ -88,7 +88,7 @@ def _summary(level: Level) -> str:
         f"{_interval(level, 'balanced_accuracy')}.**"
     )
     if len(level.present) == 1:
-        return f"{text} All {units} are {commonest}'s, so that nothing can be said on telling names apart."
+        return f"{text} All {units} stand under {commonest}, so that nothing can be said on telling names apart."
     return f"{text} Always answering {commonest} would be right for {_rate(f['majority_accuracy'])}."
 
 
@@ -161,7 +161,7 @@ def _confusion(level: Level) -> str:
     if not pairs:
         return f"Every {level.unit} is answered right."
     taken, by, times, total = pairs[0]
-    text = f"The commonest confusion: {taken} is taken for {by}, {times:,} times out of {total:,}."
+    text = f"The commonest confusion: {taken} is taken for {by}, {_count(times, 'time')} out of {total:,}."
     if len(recall) > 1 and recall[best] > recall[worst]:
         text = (
             f"Best recognised{which} is {best} ({_rate(recall[best])} of the {level.unit}s), worst {worst} "
@@ -291,8 +291,8 @@ def _tuning(trials: Sequence[Mapping[str, Any]], tried: int, picture: str) -> li
     names = varied(trials) or list(dict.fromkeys(name for trial in trials for name in trial["params"]))
     middle = float(np.median([trial["value"] for trial in trials]))
     text = (
-        f"The best of {_count(len(trials), 'trial')} is number {ranked[0]['number']} with {ranked[0]['value']:.4f}; "
-        f"half of them reach {middle:.4f}."
+        f"The best of {_count(len(trials), 'trial')} is number {ranked[0]['number']} with {ranked[0]['value']:.4f}"
+        + (f"; half of them reach {middle:.4f}." if len(trials) > 1 else ".")
     )
     if tried > len(trials):
         text += f" {tried - len(trials):,} more were stopped early or failed."

@@ -159,6 +159,8 @@ def cut(text: str, length: int = 28) -> str:
 
 def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
     """Files of each composer as bars, used and skipped; its share of the chunks as a pie."""
+    from matplotlib.ticker import MaxNLocator
+
     named, rest = list(counts[:BARS]), list(counts[BARS:])
     if rest:
         others = {key: sum(c[key] for c in rest) for key in ("used", "skipped", "chunks")}
@@ -176,6 +178,8 @@ def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
     bars.set_yticks(places, [cut(c["composer"]) for c in named], color=theme.ink)
     bars.set_ylim(len(named) - 0.4, -0.6)
     bars.set_xlim(0, max(int((used + skipped).max()) * 1.1, 1))
+    bars.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    bars.xaxis.set_major_formatter("{x:,.0f}")
     bars.set_xlabel("files")
     bars.grid(axis="x", linewidth=0.7)
     bars.tick_params(length=0)
@@ -254,7 +258,7 @@ def augmentation(before: Mapping[str, Any], after: Mapping[str, Any], theme: The
     handles: list[Any] = []
     for axes, (feature, column) in zip(panels, before.items(), strict=False):
         whole = feature in _WHOLE
-        low, high = _range(column, whole)
+        low, high = _range(np.concatenate((column, after[feature])), whole)
         at, height = density(column, low, high, whole=whole)
         filled = axes.fill_between(at, height, color=theme.quiet, alpha=0.55, linewidth=0)
         line = axes.plot(*density(after[feature], low, high, whole=whole), color=theme.colour(1), linewidth=1.6)[0]

@@ -4,6 +4,9 @@ The augmentation of the published four-composer study (2025): transposition by 1
 1.1, starts moved by up to 0.1 s. It does not say whether that is drawn for each note or each chunk; here one draw holds for a whole
 chunk, so that rhythm and harmony stay what they were. For training data only: a held-out chunk is never changed.
 
+Where notes follow each other without a gap, longer durations make each overlap the next: the chord density of a single line jumps
+from 0 towards 1. That is in the published definition, and `chunks.summarise` reports it as it is; ``stretch=(0.9, 1.0)`` avoids it.
+
 All functions are pure: the same input and seed give the same output.
 """
 

@@ -5,7 +5,7 @@ features say the same; the two directions in which the chunks differ most; what 
 chunk nearest to the middle of its own, as the networks see it. All sentences are made from the figures in ``explore.json``.
 
 Statistics of chunks are over all of them. Those of single notes, and the augmentation, are over a seeded sample of each composer's
-chunks, so that memory stays flat. Composers beyond the `classes` with most files are counted, and not drawn.
+chunks, so that memory hardly grows with the collection. Composers beyond the `classes` with most files are counted, and not drawn.
 """
 
 from __future__ import annotations
@@ -305,12 +305,13 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def correlations(table: NDArray[Any]) -> NDArray[np.float64]:
     """Pearson's coefficients of the columns, shape=(k, k); nan for a column that does not vary."""
-    values = np.asarray(table, np.float64)
-    centred = values - values.mean(axis=0)
-    norm = np.sqrt((centred**2).sum(axis=0))
-    flat = norm <= 1e-6 * np.sqrt((values**2).sum(axis=0) + 1e-12)
+    values = np.array(table, np.float64)
+    size = np.einsum("ij,ij->j", values, values)
+    values -= values.mean(axis=0)  # in place: it is the largest table here
+    norm = np.sqrt(np.einsum("ij,ij->j", values, values))
+    flat = norm <= 1e-6 * np.sqrt(size + 1e-12)
     norm[flat] = np.nan
-    found: NDArray[np.float64] = np.clip((centred.T @ centred) / np.outer(norm, norm), -1, 1)
+    found: NDArray[np.float64] = np.clip((values.T @ values) / np.outer(norm, norm), -1, 1)
     return found
 
 

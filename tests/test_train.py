@@ -304,7 +304,7 @@ def test_a_folder_that_holds_something_else_is_left_alone_and_refused_at_once(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--folds", "1"], "--folds"),
+        (["--folds", "1"], "at least 2"),
         (["--jobs", "0"], "--jobs"),
         (["--recipe", "magic"], "no recipe 'magic'"),
         (["--set", "penality=1"], "no setting penality"),

@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from .audit import audit
+from .benchmark import benchmark
 from .demo import demo
 from .edge import at_the_edge, set_debug
 from .explore import explore
@@ -26,6 +27,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (featurise, "fugato featurise my-folder/ --out features.parquet"),
     (train, "fugato train composer my-folder/ --recipe ngram-linear --out my-model/"),
     (report, "fugato report my-model/ my-folder/ --out report/"),
+    (benchmark, "fugato benchmark composer my-folder/ --out benchmark/"),
     (models, "fugato models composer"),
     (demo, "fugato demo"),
 ]

@@ -78,15 +78,15 @@ def train(
     if epochs is not None:
         chosen["epochs"] = epochs
     find_recipe(task, recipe).check(chosen)
-    with _spoken(), _progress() as progress:
+    with spoken(), progress() as tell:
         folder = make(
             task,
             data,
             recipe=recipe,
             out=out,
             name=name,
-            composers=_list(composers) if composers is not None else None,
-            without=_list(without or ""),
+            composers=listed(composers) if composers is not None else None,
+            without=listed(without or ""),
             folds=folds,
             budget=budget,
             resume=resume,
@@ -95,7 +95,7 @@ def train(
             precision=precision,
             random_seed=random_seed,
             jobs=jobs,
-            progress=progress,
+            progress=tell,
             **chosen,  # type: ignore[arg-type]
         )
     card = load_model(folder).card
@@ -129,7 +129,7 @@ def numbers(settings: list[str]) -> dict[str, float]:
     return found
 
 
-def _list(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -141,7 +141,7 @@ class _Spoken(logging.Handler):
 
 
 @contextmanager
-def _spoken() -> Iterator[None]:
+def spoken() -> Iterator[None]:
     """What the training warns of goes to stderr; on a terminal also how it gets on."""
     logger = logging.getLogger("fugato.train")
     handler, level, propagate = _Spoken(), logger.level, logger.propagate
@@ -157,7 +157,7 @@ def _spoken() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+def progress() -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar for each stage on stderr, where that is a terminal."""
     if not sys.stderr.isatty():
         yield None

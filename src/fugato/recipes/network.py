@@ -82,11 +82,17 @@ class Published:
         What it was measured on.
     protocol : str
         Name of the way in which it was measured, for `fugato.study.protocols`.
+    fractions : tuple of float
+        Of windows to learn from, to stop by and to judge, where windows are split.
+    hop : int
+        Rows between windows there; 0 for the recipe's own.
     """
 
     accuracy: float
     corpus: str
     protocol: str
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    hop: int = 0
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ from fugato.score import Score
 
 NAME: Final = "ngram-linear"
 DEFAULTS: Final[dict[str, float]] = {
-    "penalty": 0.2,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
+    "penalty": 0.3,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
     "work_power": 0.5,  # a file of a work with k files counts k ** -work_power
-    "class_power": 1.0,  # a composer whose files weigh s together counts s ** (1 - class_power)
-    "played_weight": 0.5,  # of a copy as if played, against the file that it is a copy of
+    "class_power": 1.1,  # a composer whose files weigh s together counts s ** (1 - class_power)
+    "played_weight": 1.0,  # of a copy as if played, against the file that it is a copy of
 }
 SPACE: Final = {
     "penalty": (0.1, 10.0),

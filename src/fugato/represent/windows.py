@@ -154,12 +154,13 @@ def _pianoroll(score: Score, hop: int, limit: int, fill: bool) -> Table:
 
 
 def _spectrogram(score: Score, hop: int, limit: int, fill: bool) -> Table:
-    from fugato.represent import spectrogram
+    from fugato.represent.spectrogram import SECONDS, of_score
+    from fugato.represent.spectrogram import SIZE as BINS
 
-    pictures = spectrogram.of_score(score, limit)
-    starts = np.arange(len(pictures.images), dtype=np.int64) * spectrogram.SIZE
-    rows = pictures.images.transpose(0, 2, 1).reshape(-1, spectrogram.SIZE)  # time runs down the rows
-    return Table(np.ascontiguousarray(rows), starts, pictures.begin, pictures.begin + spectrogram.SECONDS)
+    pictures = of_score(score, limit)
+    starts = np.arange(len(pictures.images), dtype=np.int64) * BINS
+    rows = pictures.images.transpose(0, 2, 1).reshape(-1, BINS)  # time runs down the rows
+    return Table(np.ascontiguousarray(rows), starts, pictures.begin, pictures.begin + SECONDS)
 
 
 def _limited(table: Table, limit: int, *, first: bool = False) -> Table:

@@ -107,15 +107,19 @@ def train(
     """
     if task != "composer":
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose composer.")
+    how = find_recipe(task, recipe)
+    network = hasattr(how, "kind")  # it looks through windows
+    asked = (1 if network else 5) if folds is None else folds
     for option, value, least in (
-        ("folds", 2 if folds is None else folds, 1),
+        ("folds", asked, 1 if network else 2),
         ("random_seed", random_seed, 0),
         ("jobs", jobs, 1),
     ):
         if value < least:
             raise FugatoError("bad-option", f"{option} is {value}; it must be at least {least}.")
-    how = find_recipe(task, recipe)
     how.check(settings)
+    if network:
+        how.settings(settings, budget)  # refuses a budget that there is not
     check_target(out)
     started = time.perf_counter()
     collection = load_corpus(data)
@@ -125,7 +129,7 @@ def train(
     chosen = select(collection, composers=composers, without=without)
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
     grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
-    if hasattr(how, "kind"):  # it looks through windows: a network
+    if network:
         training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
         result = _network(
             how,
@@ -140,7 +144,7 @@ def train(
             training,
         )
     else:
-        result = _direct(how, grouped, chosen, jobs, progress, settings, max(folds or 5, 2), random_seed)
+        result = _direct(how, grouped, chosen, jobs, progress, settings, asked, random_seed)
     figures = result.judged.figures()
     card = _card(
         name or Path(out).absolute().name,

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,8 +196,12 @@ class Classifier(lightning.LightningModule):
         self.sums = {"train": [0.0, 0.0, 0.0], "valid": [0.0, 0.0, 0.0]}
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
         self.sums = {part: [0.0, 0.0, 0.0] for part in self.sums}
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        # Not once an epoch: data loaders draw from the same source, and not as often in the first epoch after a resume.
+        drawn = np.random.SeedSequence([self.seed, self.current_epoch, index]).generate_state(1)
+        torch.manual_seed(int(drawn[0]))
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         rows, label = batch
@@ -250,6 +255,11 @@ class _Keeper(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history, self.best, self.best_epoch = list(state["history"]), state["best"], state["best_epoch"]
 
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """A training that was stopped after its last epoch, before it could say so, learns no more."""
+        if self._over():
+            trainer.should_stop = True
+
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         self.started = time.perf_counter()
 
@@ -267,7 +277,7 @@ class _Keeper(Callback):
             self.best, self.best_epoch = value, epoch
             if trainer.is_global_zero:
                 _write(self.folder / BEST, module.network.state_dict())
-        if self.patience and epoch - self.best_epoch >= self.patience:
+        if self._over():
             trainer.should_stop = True
         trainer.save_checkpoint(self.folder / f"{LAST}.tmp")
         if trainer.is_global_zero:
@@ -278,10 +288,30 @@ class _Keeper(Callback):
         if self.watch is not None and self.watch(epoch, figures):
             trainer.should_stop = True
 
+    def _over(self) -> bool:
+        """Whether there was no better epoch for so long that training stops."""
+        return bool(self.patience and self.history and self.history[-1]["epoch"] - self.best_epoch >= self.patience)
+
 
 def _write(path: Path, state: Any) -> None:
     torch.save(state, path.with_suffix(".tmp"))
     os.replace(path.with_suffix(".tmp"), path)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether all that a training goes on from can be read, as far as it got; a disk may fill up, a machine lose power."""
+    done = (folder / DONE).exists()
+    names = [BEST] * (done or (folder / LAST).exists()) + [LAST] * (not done and (folder / LAST).exists())
+    try:
+        if done:
+            json.loads((folder / DONE).read_text(encoding="utf-8"))
+        for name in names:  # PyTorch's files are zip archives with checksums
+            with zipfile.ZipFile(folder / name) as archive:
+                if archive.testzip() is not None:
+                    return False
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return True
 
 
 def fit(
@@ -314,7 +344,7 @@ def fit(
         For checkpoints, the best weights and ``history.json``.
     seed : int
     resume : bool
-        Go on from the folder's last checkpoint, if there is one.
+        Go on from the folder's last checkpoint, if there is one; one that cannot be read is warned of, and training starts anew.
     devices, nodes, precision
         As Lightning's trainer takes them; more than one device trains in parallel on each a share of every batch.
     progress : callable, optional
@@ -332,6 +362,9 @@ def fit(
         ``bad-option`` where the loss is no number any more.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if resume and not _whole(folder):
+        _log.warning("the last checkpoint cannot be read; the training starts anew")
+        resume = False
     if not resume:
         for name in (LAST, BEST, DONE, "history.json"):
             (folder / name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -241,6 +242,7 @@ def prepare_folder(folder: Path, key: Mapping[str, Any], *, resume: bool) -> Non
                 break
             shutil.rmtree(folder / part, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(text, encoding="utf-8")
+        note.with_suffix(".tmp").write_text(text, encoding="utf-8")
+        os.replace(note.with_suffix(".tmp"), note)  # a kill leaves a whole note or none
     except OSError as error:
         raise FugatoError("bad-output", f"Cannot keep checkpoints there ({error}).", str(folder)) from error

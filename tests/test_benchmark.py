@@ -1,0 +1,157 @@
+"""The benchmark judges every recipe on works it has not seen, next to the published way, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra train")
+
+from typer.testing import CliRunner
+
+from fugato.cli.app import app
+from fugato.corpus import Corpus, Piece, load_corpus
+from fugato.errors import FugatoError
+from fugato.recipes import recipe
+from fugato.represent.chunks import FEATURES
+from fugato.study import benchmark as room
+from fugato.study.benchmark import benchmark, markdown
+from fugato.study.protocols import published
+from fugato.train.store import Windows
+
+RECIPES = ("ngram-linear", "note-lstm")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs are enough to see that everything is where it belongs."""
+    how = recipe("composer", "note-lstm")
+    monkeypatch.setitem(how.BUDGETS, "small", {"epochs": 2, "units": 8, "learning_rate": 1e-2})
+
+
+@pytest.fixture
+def table(small: None, styled_folder: Path, tmp_path: Path) -> dict[str, Any]:
+    return benchmark(
+        "composer",
+        styled_folder,
+        out=tmp_path / "out",
+        recipes=RECIPES,
+        folds=3,
+        fuse=[("ngram-linear", "note-lstm")],
+        jobs=1,
+    )
+
+
+def test_every_recipe_has_both_protocols_with_intervals(
+    table: dict[str, Any], tmp_path: Path, styled_folder: Path
+) -> None:
+    n = len(load_corpus(styled_folder))
+    assert json.loads((tmp_path / "out" / "table.json").read_text()) == json.loads(json.dumps(table))
+    for name in RECIPES:
+        row = table["recipes"][name]
+        low, high = row["honest"]["intervals"]["balanced_accuracy"]
+        assert low <= row["honest"]["piece level"]["balanced_accuracy"] <= high
+        assert row["honest"]["pieces"] == row["honest"]["of"] == n, "every piece is judged once"
+        assert row["honest"]["parameters"] > 0
+        assert row["honest"]["latency ms"] > 0
+        assert 0 <= row["published protocol"]["accuracy"] <= 1
+    assert table["recipes"]["ngram-linear"]["honest"]["piece level"]["accuracy"] > 0.6, "chance is a third"
+    assert table["recipes"]["note-lstm"]["published figure"]["accuracy"] == 0.89
+    fused = table["recipes"]["ngram-linear + note-lstm"]["honest"]
+    assert fused["pieces"] == n
+    assert fused["ngram-linear"]["accuracy"] == pytest.approx(
+        table["recipes"]["ngram-linear"]["honest"]["piece level"]["accuracy"]
+    )
+    lines = markdown(table).splitlines()
+    assert len(lines) == 2 + 3
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+
+
+def test_a_second_run_trains_nothing_again(
+    table: dict[str, Any], styled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it was trained already")
+
+    monkeypatch.setattr(room.networks, "run", never)
+    monkeypatch.setattr(room, "fit", never)
+    again = benchmark(
+        "composer",
+        styled_folder,
+        out=tmp_path / "out",
+        recipes=RECIPES,
+        folds=3,
+        fuse=[("ngram-linear", "note-lstm")],
+        jobs=1,
+    )
+    assert again == table
+    with pytest.raises(AssertionError, match="trained already"):  # other folds are other trainings
+        benchmark("composer", styled_folder, out=tmp_path / "out", recipes=("note-lstm",), folds=2, jobs=1)
+
+
+def test_mixed_chunks_hold_notes_of_many_pieces_of_one_composer_and_of_one_side() -> None:
+    rng = np.random.default_rng(0)
+    n_pieces, size = 40, 200
+    rows = np.zeros((n_pieces * 2 * size, len(FEATURES)), np.float32)
+    rows[:, FEATURES.index("start")] = np.tile(np.arange(2 * size), n_pieces)
+    rows[:, 0] = np.repeat(np.arange(n_pieces), 2 * size)  # the piece, in place of the pitch
+    pieces = tuple(Piece(id=f"{i}", path=f"{i}.mid", composer="AB"[i % 2]) for i in range(n_pieces))
+    starts = np.arange(n_pieces * 2, dtype=np.int64) * size
+    windows = Windows("note-chunks", pieces, (), rows, starts, np.repeat(np.arange(n_pieces), 2))
+    sides = published("mixed-chunks", windows, [p.composer for p in pieces], ("A", "B"), seed=int(rng.integers(9)))
+    owners = []
+    for side in sides:
+        taken = side.windows.take(side.which)[..., 0].astype(int)
+        for window, name in zip(taken, side.label, strict=True):
+            assert {piece % 2 for piece in window} == {name}, "one composer"
+            assert len(set(window.tolist())) > 1, "many pieces"
+        owners.append(set(np.unique(taken).tolist()))
+    assert not owners[0] & owners[2], "files were split before"
+    assert sum(len(side) for side in sides) == len(starts)
+
+
+def test_random_windows_put_a_piece_on_all_sides() -> None:
+    pieces = tuple(Piece(id=f"{i}", path=f"{i}.mid", composer="AB"[i % 2]) for i in range(4))
+    piece = np.repeat(np.arange(4), 50)
+    windows = Windows("pianoroll", pieces, (), np.zeros((700, 128), np.uint8), np.arange(200), piece)
+    sides = published("random-windows", windows, [p.composer for p in pieces], ("A", "B"), windows_per_composer=80)
+    assert [len(side) for side in sides] == [128, 16, 16]
+    assert len(np.unique(np.concatenate([side.which for side in sides]))) == 160, "no window twice"
+    assert set(piece[sides.judge.which]) == set(piece[sides.learn.which]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"recipes": ("nothing",)}, "no recipe 'nothing'"),
+        ({"protocols": ("kind",)}, "no protocol kind"),
+        ({"folds": 1}, "at least 2"),
+        ({"composers": ("Bach",)}, "only one composer"),
+    ],
+)
+def test_wrong_options_are_named(styled_folder: Path, tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(FugatoError, match=words):
+        benchmark("composer", styled_folder, out=tmp_path / "out", **{"recipes": RECIPES, **options})
+
+
+def test_in_a_shell(small: None, styled_folder: Path, tmp_path: Path) -> None:
+    arguments = ["benchmark", "composer", str(styled_folder), "--out", str(tmp_path / "b"), "--recipes", "ngram-linear"]
+    result = CliRunner().invoke(app, [*arguments, "--folds", "2", "--protocols", "honest"])
+    assert result.exit_code == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert shown["recipes"]["ngram-linear"]["honest"]["protocol"] == "2-fold over works"
+    missing = CliRunner().invoke(app, [*arguments, "--only", "nowhere"])
+    assert missing.exit_code == 2
+
+
+def test_a_corpus_in_memory_is_taken_too(small: None, styled_folder: Path, tmp_path: Path) -> None:
+    corpus = load_corpus(styled_folder)
+    some = Corpus(list(corpus)[::2], "half")
+    table = benchmark(
+        "composer", some, out=tmp_path / "o", recipes=("ngram-linear",), protocols=("honest",), folds=2, jobs=1
+    )
+    assert table["pieces"] == len(some)

@@ -354,3 +354,17 @@ def test_a_terminal_gets_a_table_of_figures_and_a_name_is_found_again(
         assert words in result.stdout
     assert "--model mine" in result.stderr
     assert fugato.identify(folder / "Bach" / "piece 1.mid", model="mine").model.name == "mine"
+
+
+def test_a_report_on_the_held_out_pieces_comes_with_the_model(styled_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="reports need the extra train")
+    arguments = ["train", "composer", str(styled_folder), "--out", str(tmp_path / "m"), "--report", str(tmp_path / "r")]
+    result = RUNNER.invoke(app, [*arguments, "--folds", "3"])
+    assert result.exit_code == 0, result.stderr
+    written = json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))
+    card = json.loads((tmp_path / "m" / "card.json").read_text(encoding="utf-8"))
+    accuracy = next(f["value"] for f in card["figures"] if f["name"] == "accuracy")
+    assert f"{accuracy:.4f}"[:5] in json.dumps(written), "the report is on the pieces of the card's figures"
+    assert (tmp_path / "r" / "report.md").exists()
+    inside = RUNNER.invoke(app, [*arguments[:-1], str(tmp_path / "m" / "r")])
+    assert inside.exit_code == 2, "a report would spoil the model folder"

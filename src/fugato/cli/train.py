@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +59,10 @@ def train(
     precision: Annotated[
         str, typer.Option("--precision", metavar="32-true|bf16-mixed", help="Numbers to train in.")
     ] = "32-true",
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write a report on the pieces held out, with pictures."),
+    ] = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same model.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The card as JSON on stdout, also on a terminal.")] = False,
@@ -78,6 +83,10 @@ def train(
     if epochs is not None:
         chosen["epochs"] = epochs
     find_recipe(task, recipe).check(chosen)
+    if report is not None:
+        from ..study.report import check_folder
+
+        check_folder(report)  # refuse it before hours of training
     with spoken(), progress() as tell:
         folder = make(
             task,
@@ -96,6 +105,7 @@ def train(
             random_seed=random_seed,
             jobs=jobs,
             progress=tell,
+            judged=partial(_report, report, name or out.name) if report is not None else None,
             **chosen,  # type: ignore[arg-type]
         )
     card = load_model(folder).card
@@ -105,6 +115,17 @@ def train(
         print_json({**card.to_dict(), "folder": str(folder)})
     asked = name if name is not None else str(folder)
     message(f"fugato: the model is in {folder}; try  fugato identify FILE --model {asked}")
+
+
+def _report(folder: Path, name: str, judged: Any, parts: dict[str, Any]) -> None:
+    """Pictures and tables of what the held-out pieces were named."""
+    from ..study.report import Predictions
+    from ..study.report import report as write
+
+    answers = judged.probabilities()
+    predictions = Predictions(judged.labels, judged.truth, answers, judged.groups)
+    write(predictions, folder, title=name, history=parts.get("history"), trials=parts.get("trials"))
+    message(f"fugato: the report on the held-out pieces is in {folder}")
 
 
 def numbers(settings: list[str]) -> dict[str, float]:

@@ -54,6 +54,7 @@ def train(
     devices: int | str = "auto",
     nodes: int = 1,
     precision: str = "32-true",
+    judged: Callable[[Judged, dict[str, Any]], None] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
@@ -91,6 +92,8 @@ def train(
         Go on with the training of a network that was stopped; it ends as it would have without the stop.
     devices, nodes, precision
         Of a network, as Lightning's trainer takes them.
+    judged : callable, optional
+        Given what the held-out pieces were named and the parts of the model, once the folder is written: for a report.
     settings
         Of the recipe, in place of its defaults.
 
@@ -164,6 +167,8 @@ def train(
     )
     save_model(out, card, {**result.parts, "figures": figures})
     shutil.rmtree(_training_folder(Path(out)), ignore_errors=True)
+    if judged is not None:
+        judged(result.judged, result.parts)
     return Path(out)
 
 

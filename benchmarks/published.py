@@ -1,0 +1,81 @@
+"""The published composer classifiers under their own protocols and over works, on the shared corpora.
+
+    python benchmarks/published.py four      Bach, Beethoven, Chopin, Mozart of `classics` (hours on two cores; goes on where it stopped)
+    python benchmarks/published.py nine      the nine composers
+    python benchmarks/published.py maestro   ngram-linear on MAESTRO's composers of 16 performances or more
+
+Trainings are kept under FUGATO_HOME/benchmark; the table goes to benchmarks/results/published_NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from composers import FOUR, RESULTS, corpora
+
+from fugato.corpus import Corpus, audit, load_corpus
+from fugato.models.names import home
+from fugato.study.benchmark import benchmark, markdown
+
+OF_FOUR = ("ngram-linear", "lstm", "bilstm-attention", "note-transformer", "pianoroll-cnn", "spectrogram-cnn")
+OF_NINE = (
+    "ngram-linear",
+    "note-lstm",
+    "spectrogram-cnn",
+    "lstm",
+    "bilstm-attention",
+    "note-transformer",
+    "pianoroll-cnn",
+)
+MANY_PERFORMANCES = 16
+
+
+def chosen(name: str, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], int]:
+    """Pieces, recipes and folds of a table."""
+    if name == "four":
+        return corpus.filter(corpora={"classics"}, composers=FOUR), OF_FOUR, 5
+    if name == "nine":
+        return corpus.filter(corpora={"nine"}), OF_NINE, 5
+    played = corpus.filter(lambda piece: piece.corpus == "maestro" and "/" not in piece.extra.get("composers_raw", ""))
+    many = {composer for composer, n in Counter(played.labels).items() if n >= MANY_PERFORMANCES}
+    return played.filter(composers=many), ("ngram-linear",), 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("four", "nine", "maestro"))
+    parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
+    parser.add_argument("--recipes", help="only these, by commas")
+    parser.add_argument("--protocols", default="published,honest")
+    parser.add_argument("--budget", default="small")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("fugato.train.loop").setLevel(logging.DEBUG)
+    report = audit(load_corpus(args.index or corpora() / "index.csv"))
+    labelled = report.corpus.with_groups(list(report.groups))  # as filed: the published figures had those labels
+    pieces, recipes, folds = chosen(args.what, labelled)
+    table: dict[str, Any] = benchmark(
+        "composer",
+        pieces,
+        out=home() / "benchmark" / args.what,
+        recipes=args.recipes.split(",") if args.recipes else recipes,
+        protocols=args.protocols.split(","),
+        folds=folds,
+        budget=args.budget,
+    )
+    path = RESULTS / f"published_{args.what}.json"
+    if path.exists():  # rows of other runs stay
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for name, row in before["recipes"].items():
+            table["recipes"][name] = {**row, **table["recipes"].get(name, {})}
+    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(markdown(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the extra train")
 pytest.importorskip("lightning", reason="training needs the extra train")
+
+import torch
 
 from fugato.errors import FugatoError
 from fugato.recipes import recipe

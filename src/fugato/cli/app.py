@@ -19,6 +19,7 @@ from .identify import identify
 from .models import models
 from .report import report
 from .train import train
+from .tune import tune
 
 COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (identify, "fugato identify nocturne.mid --explain --plot nocturne.png"),
@@ -26,6 +27,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (explore, "fugato explore my-folder/ --out pictures/"),
     (featurise, "fugato featurise my-folder/ --out features.parquet"),
     (train, "fugato train composer my-folder/ --recipe ngram-linear --out my-model/"),
+    (tune, "fugato tune composer my-folder/ --recipe lstm --trials 20 --out tuned/"),
     (report, "fugato report my-model/ my-folder/ --out report/"),
     (benchmark, "fugato benchmark composer my-folder/ --out benchmark/"),
     (models, "fugato models composer"),

@@ -25,7 +25,9 @@ def train(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
     ],
-    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="How to make it.")] = "ngram-linear",
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help="How to make it; ngram-linear where left out.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The model folder to write.")] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Keep it as a local model of this name.")
@@ -45,6 +47,9 @@ def train(
         typer.Option(
             "--folds", min=1, metavar="K", help="Folds, grouped by work, to measure it on. Networks: 1, a holdout."
         ),
+    ] = None,
+    tuned: Annotated[
+        Path | None, typer.Option("--tuned", metavar="DIR", help="Take the best settings that  fugato tune  found.")
     ] = None,
     budget: Annotated[
         str,
@@ -82,6 +87,9 @@ def train(
 
     if epochs is not None:
         chosen["epochs"] = epochs
+    from ..train.tuned import read_tuned, recipe_of
+
+    recipe = recipe_of(recipe, read_tuned(tuned) if tuned is not None else None)
     find_recipe(task, recipe).check(chosen)
     if report is not None:
         from ..study.report import check_folder
@@ -92,6 +100,7 @@ def train(
             task,
             data,
             recipe=recipe,
+            tuned=tuned,
             out=out,
             name=name,
             composers=listed(composers) if composers is not None else None,

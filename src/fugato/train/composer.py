@@ -24,6 +24,7 @@ from fugato.errors import FugatoError
 from fugato.models import Card, check_target, save_model
 from fugato.recipes import recipe as find_recipe
 from fugato.train.judge import Judged, cross_validate, known_threshold
+from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
 LEAST_WORKS: Final = 2  # one to learn from while the other is judged
@@ -38,7 +39,7 @@ def train(
     task: str,
     data: str | os.PathLike[str] | Corpus,
     *,
-    recipe: str = "ngram-linear",
+    recipe: str | None = None,
     out: str | os.PathLike[str],
     name: str | None = None,
     version: str = "1.0.0",
@@ -55,6 +56,7 @@ def train(
     nodes: int = 1,
     precision: str = "32-true",
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
+    tuned: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
@@ -67,8 +69,8 @@ def train(
     task : "composer"
     data : path or Corpus
         Whatever `fugato.load_corpus` takes: a folder for each composer, a zip of such, an index file, "music21".
-    recipe : str
-        How; see `fugato.recipes`.
+    recipe : str, optional
+        How; see `fugato.recipes`. "ngram-linear" where left out, or the one that was tuned.
     out : path
         The model folder to write.
     name, version : str
@@ -94,8 +96,10 @@ def train(
         Of a network, as Lightning's trainer takes them.
     judged : callable, optional
         Given what the held-out pieces were named and the parts of the model, once the folder is written: for a report.
+    tuned : path, optional
+        Folder of `fugato.train.tune.tune`: its best settings are taken, and its trials kept in the model.
     settings
-        Of the recipe, in place of its defaults.
+        Of the recipe, in place of its defaults and of what was tuned.
 
     Returns
     -------
@@ -110,7 +114,11 @@ def train(
     """
     if task != "composer":
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose composer.")
+    search = read_tuned(tuned) if tuned is not None else None
+    recipe = recipe_of(recipe, search)
     how = find_recipe(task, recipe)
+    if search is not None:
+        settings = {**search.settings, **settings}
     network = hasattr(how, "kind")  # it looks through windows
     asked = (1 if network else 5) if folds is None else folds
     for option, value, least in (
@@ -165,7 +173,8 @@ def train(
             **result.made,
         },
     )
-    save_model(out, card, {**result.parts, "figures": figures})
+    trials = {} if search is None else {"trials": list(search.trials)}
+    save_model(out, card, {**result.parts, **trials, "figures": figures})
     shutil.rmtree(_training_folder(Path(out)), ignore_errors=True)
     if judged is not None:
         judged(result.judged, result.parts)

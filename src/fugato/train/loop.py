@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import threading
 import time
 import warnings
 import zipfile
@@ -409,8 +411,9 @@ def _run(
         DataLoader(_Windows(valid, kind, False, seed), EVALUATED, collate_fn=_as_it_is),
     ]
     quiet = logging.getLogger("lightning.pytorch")
-    level = quiet.level
+    level, on_interrupt = quiet.level, signal.getsignal(signal.SIGINT)
     quiet.setLevel(logging.ERROR)
+    trainer = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of loaders with few workers, and the like
@@ -429,10 +432,14 @@ def _run(
             )
             last = folder / LAST
             trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    except SystemExit:
+        if trainer is None or not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from None  # Lightning would end the process, and leave it deaf to Ctrl+C
     finally:
         quiet.setLevel(level)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)
 
 
 def _as_it_is(batch: Any) -> Any:

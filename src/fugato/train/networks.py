@@ -119,13 +119,7 @@ def make(
         learn, stop = divide(np.arange(len(ids)), labels, works, ids, random_seed)
         judged = np.arange(len(ids))
     else:
-        holdout = grouped_holdout(labels, works, HOLDOUT, random_seed, ids=ids)
-        holdout.check(works)
-        learn, stop, judged = (holdout.part(part) for part in HOLDOUT)
-        if not len(stop) or not len(judged) or not len(learn):
-            raise FugatoError(
-                "bad-data", "There are too few works to learn from some, stop by others and judge on the rest."
-            )
+        learn, stop, judged = holdout(labels, works, ids, random_seed)
         protocol = "one holdout of works (70 % to learn from, 15 % to stop by, 15 % judged; no work on two sides)"
         fold = np.arange(len(ids)) % 2  # of the judged: one half calibrates the other
     trained = run(
@@ -189,6 +183,24 @@ def drawn(which: Ints, label: Ints, most: int, seed: int) -> Ints:
     kept = [rng.permutation(np.flatnonzero(label == name))[:most] for name in np.unique(label)]
     some: Ints = which[np.sort(np.concatenate(kept))]
     return some
+
+
+def holdout(labels: Sequence[str], works: Sequence[str], ids: Sequence[str], seed: int) -> tuple[Ints, Ints, Ints]:
+    """Pieces to learn from, to stop by and to judge, without a work in two of them.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where one of them would be empty.
+    """
+    parts = grouped_holdout(labels, works, HOLDOUT, seed, ids=ids)
+    parts.check(works)
+    learn, stop, judged = (parts.part(part) for part in HOLDOUT)
+    if not len(stop) or not len(judged) or not len(learn):
+        raise FugatoError(
+            "bad-data", "There are too few works to learn from some, stop by others and judge on the rest."
+        )
+    return learn, stop, judged
 
 
 def divide(

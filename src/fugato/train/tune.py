@@ -1,0 +1,500 @@
+"""Search the settings of a recipe: Optuna over one grouped split of works, resumable, windows cut once.
+
+A network is tried on the pieces that it would learn from and stop by; the pieces on which `fugato.train.train` judges it, with the same
+random seed, are left alone, so that the figures of the model stay honest. A recipe that is solved at once is tried by
+cross-validation over works.
+
+Every trial is kept in a storage as soon as it ends. A search that was stopped goes on where it was; as each draw depends on the seed and
+the trials before it alone, it ends as it would have without the stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import optuna
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from fugato import metrics
+from fugato.corpus import Corpus, grouped_kfold, load_corpus
+from fugato.errors import FugatoError
+from fugato.recipes import recipe as find_recipe
+from fugato.train.composer import (
+    _grouped,
+    _labels_and_works,
+    _report_failures,
+    _stage,
+    _training_folder,
+    select,
+    usable,
+)
+from fugato.train.judge import cross_validate
+from fugato.train.tuned import Tuned
+
+SAMPLERS: Final = ("tpe", "grid")
+PRUNERS: Final = ("median", "hyperband", "none")
+TRIALS: Final = 20  # by default, where values are drawn
+STEPS: Final = 3  # values of a setting on the grid of a recipe whose publication searched none
+FOLDS: Final = 5
+UNPRUNED: Final = 5  # trials that are finished whatever they promise, before the median says anything
+UNPRUNED_EPOCHS: Final = 2
+LOGARITHMIC: Final = frozenset({"learning_rate", "penalty"})  # and the penalties that a network declares
+COUNTED: Final = frozenset({"units", "width"})  # whole numbers, beside those that every network has
+STOPPED: Final = "stopped"  # mark of a trial that was killed, and is done again
+
+Progress = Callable[[str, int, int], None]
+Values = dict[str, tuple[float, ...]]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a setting is searched in."""
+
+    low: float
+    high: float
+    whole: bool
+    log: bool
+
+    def draw(self, trial: Any, name: str) -> float:
+        if self.whole:
+            return int(trial.suggest_int(name, int(self.low), int(self.high)))
+        return float(trial.suggest_float(name, self.low, self.high, log=self.log))
+
+    def steps(self) -> tuple[float, ...]:
+        """A few values from end to end."""
+        spaced = np.geomspace if self.log else np.linspace
+        values = spaced(self.low, self.high, STEPS).tolist()
+        return (
+            tuple(dict.fromkeys(round(v) for v in values)) if self.whole else tuple(float(f"{v:.6g}") for v in values)
+        )
+
+
+def space(recipe: Any) -> dict[str, Range]:
+    """The settings that a recipe has searched, each in its range."""
+    from fugato.recipes.network import WHOLE
+
+    log = LOGARITHMIC | set(getattr(recipe, "penalties", {}))
+    return {
+        name: Range(low, high, name in WHOLE | COUNTED, name in log and low > 0)
+        for name, (low, high) in recipe.SPACE.items()
+    }
+
+
+def grid(recipe: Any) -> Values:
+    """The values that the publication searched; a few from end to end of its space where it searched none."""
+    return dict(getattr(recipe, "GRID", {})) or {name: found.steps() for name, found in space(recipe).items()}
+
+
+def tune(
+    task: str,
+    data: str | os.PathLike[str] | Corpus,
+    *,
+    recipe: str = "ngram-linear",
+    out: str | os.PathLike[str],
+    sampler: str = "tpe",
+    trials: int | None = None,
+    pruner: str = "median",
+    storage: str | None = None,
+    budget: str = "full",
+    epochs: int | None = None,
+    composers: Collection[str] | None = None,
+    without: Collection[str] = (),
+    random_seed: int = 0,
+    jobs: int = 2,
+    progress: Progress | None = None,
+    **settings: float,
+) -> Tuned:
+    """Search the settings of a recipe on a labelled collection.
+
+    Parameters
+    ----------
+    task : "composer"
+    data, recipe, composers, without, jobs
+        As `fugato.train.train`.
+    out : path
+        Folder for ``trials.json`` and ``tuned.json``, written after every trial, and the journal of the search. A second call with the
+        same data and settings goes on with the search.
+    sampler : "tpe" or "grid"
+        Values drawn where earlier trials promise most (Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS
+        2011), or every combination of the recipe's grid in an order that the seed gives.
+    trials : int, optional
+        In all, those of earlier calls included; 20, or the whole grid, where left out.
+    pruner : "median", "hyperband" or "none"
+        How networks that do not promise much are given up early.
+    storage : str, optional
+        A database as Optuna takes it (``sqlite:///tuning.db``), or the path of a journal file; several processes may
+        share it. ``study.journal`` in `out` where left out.
+    budget : str
+        Of a network.
+    epochs : int, optional
+        At most, while trying; what is found is not bound to it.
+    random_seed : int
+        Of the split, the networks and the draws.
+    progress : callable, optional
+        Told (what is being done, steps done, steps in all) now and then.
+    settings
+        Not searched, but set.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option``, ``bad-data``, ``bad-output``; as `fugato.train.train`.
+    """
+    if task != "composer":
+        raise FugatoError("bad-option", f"There is nothing to tune for {task!r}; choose composer.")
+    how = find_recipe(task, recipe)
+    network = hasattr(how, "kind")
+    for option, value, choices in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
+        if value not in choices:
+            raise FugatoError("bad-option", f"There is no {option} {value!r}; choose {' or '.join(choices)}.")
+    for option, number, least in (("trials", trials, 1), ("epochs", epochs, 1), ("random_seed", random_seed, 0)):
+        if number is not None and number < least:
+            raise FugatoError("bad-option", f"{option} is {number}; it must be at least {least}.")
+    if epochs is not None and not network:
+        raise FugatoError("bad-option", f"{recipe} has no epochs; it is solved at once.")
+    how.check(settings)
+    of_budget = dict(how.BUDGETS[budget]) if network and how.settings({}, budget) else {}
+    ranges = {name: found for name, found in space(how).items() if name not in settings}
+    values = {name: found for name, found in grid(how).items() if name not in settings}
+    if not (values if sampler == "grid" else ranges):
+        raise FugatoError("bad-option", "All settings are given, and none is left to search.")
+    target = Path(out)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(target)) from error
+    chosen = select(load_corpus(data), composers=composers, without=without)
+    grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
+    folder = _training_folder(target)
+    fixed = {**settings, **({"epochs": epochs} if epochs is not None else {})}
+    arguments = (how, grouped, chosen, fixed, random_seed, jobs, progress)
+    attempt, measure = _network(*arguments, folder, budget) if network else _direct(*arguments)
+    key = {
+        "recipe": recipe,
+        "budget": budget,
+        "sampler": sampler,
+        "fixed": fixed,
+        "seed": random_seed,
+        "pieces": [[piece.id, piece.composer, piece.group] for piece in grouped],
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    longest = int(how.settings(fixed, budget)["epochs"]) if network else 1
+    with _quiet():
+        study = _study(storage, target, f"{task}-{recipe}-{digest}", _pruner(pruner, longest))
+
+        def keep(importance: Mapping[str, float]) -> Tuned:
+            found = _tuned(study)
+            best = found["best"]
+            tuned = Tuned(
+                task=task,
+                recipe=recipe,
+                budget=budget,
+                data=data.name if isinstance(data, Corpus) else os.fspath(data),
+                random_seed=random_seed,
+                sampler=sampler,
+                measure=measure,
+                fixed=settings,
+                settings={**of_budget, **settings, **best},
+                importance=importance,
+                **found,
+            )
+            try:
+                tuned.write(target)
+            except OSError as error:
+                raise FugatoError("bad-output", f"Cannot keep the trials ({error}).", str(target)) from error
+            return tuned
+
+        if storage is None:  # nobody else is at it
+            _free(study)
+        asked = _Grid(values, random_seed) if sampler == "grid" else _Drawn(ranges, random_seed)
+        most = min(trials or (TRIALS if sampler == "tpe" else asked.most), asked.most)
+        if (done := len(_ended(study))) and done < most:
+            _log.info("%d of %d trials were done before", done, most)
+        while len(_ended(study)) < most:
+            if progress is not None:
+                progress("trying", len(_ended(study)), most)
+            trial = asked.next(study)
+            if trial is None:
+                break
+            _try(study, trial, attempt)
+            keep({})
+        tuned = keep(_importance(study, random_seed))
+    shutil.rmtree(folder, ignore_errors=True)
+    return tuned
+
+
+# -- what is tried -------------------------------------------------------------------------------------------------------
+
+Attempt = Callable[[Any, Mapping[str, float]], float]
+
+
+def _network(
+    how: Any,
+    grouped: Corpus,
+    chosen: Corpus,
+    fixed: Mapping[str, float],
+    seed: int,
+    jobs: int,
+    progress: Progress | None,
+    folder: Path,
+    budget: str,
+) -> tuple[Attempt, str]:
+    """One training on the works that `fugato.train.train` learns from and stops by."""
+    from fugato.train import networks, store
+
+    windows = store.prepare(
+        grouped,
+        folder / "windows",
+        how.kind,
+        hop=how.hop,
+        limit=how.limit,
+        jobs=jobs,
+        progress=_stage(progress, "cutting windows"),
+    )
+    _report_failures(windows.failed)
+    windows = windows.select(usable(windows.pieces, chosen))
+    labels, works = _labels_and_works(windows.pieces)
+    names = tuple(sorted(set(labels)))
+    label = metrics.encode(labels, names)
+    learn, stop, _ = networks.holdout(labels, works, [piece.id for piece in windows.pieces], seed)
+
+    def attempt(trial: Any, params: Mapping[str, float]) -> float:
+        chosen = {**fixed, **params}
+        how.check(chosen)
+        given_up = False
+
+        def watch(epoch: int, figures: Mapping[str, float]) -> bool:
+            nonlocal given_up
+            trial.report(figures["valid_accuracy"], epoch)
+            given_up = bool(trial.should_prune())
+            return given_up
+
+        here = folder / f"trial-{trial.number}"
+        options = {"seed": seed, "devices": 1, "watch": watch}
+        settings = how.settings(chosen, budget)
+        try:
+            trained = networks.run(how, windows, label, len(names), learn, stop, settings, here, None, options)
+        finally:
+            shutil.rmtree(here, ignore_errors=True)
+        if given_up:
+            raise optuna.TrialPruned
+        return trained.history[trained.best_epoch - 1]["valid_accuracy"]
+
+    return attempt, "accuracy over the windows of the works to stop by, in the epoch that is kept"
+
+
+def _direct(
+    how: Any,
+    grouped: Corpus,
+    chosen: Corpus,
+    fixed: Mapping[str, float],
+    seed: int,
+    jobs: int,
+    progress: Progress | None,
+) -> tuple[Attempt, str]:
+    """One cross-validation over works; what is prepared serves all trials."""
+    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
+    _report_failures(prepared.failed)
+    rows = usable(prepared.pieces, chosen)
+    if len(rows) < len(prepared.pieces):
+        prepared = prepared.select(rows)
+    labels, works = _labels_and_works(prepared.pieces)
+    folds = min(FOLDS, len(set(works)))
+    split = grouped_kfold(labels, works, folds, seed, ids=[piece.id for piece in prepared.pieces])
+    split.check(works)
+
+    def attempt(trial: Any, params: Mapping[str, float]) -> float:
+        chosen: dict[str, Any] = {**fixed, **params}
+        judged = cross_validate(how, prepared, labels, works, split, **chosen)
+        return metrics.balanced_accuracy(judged.truth, judged.logits.argmax(axis=1))
+
+    return attempt, f"balanced accuracy over pieces, {folds}-fold over works"
+
+
+def _try(study: Any, trial: Any, attempt: Attempt) -> None:
+    """One trial, told to the study whatever comes of it."""
+    state = optuna.trial.TrialState
+    try:
+        value = attempt(trial, trial.params)
+    except optuna.TrialPruned:
+        study.tell(trial, state=state.PRUNED)
+    except FugatoError as error:
+        if error.kind != "bad-option":
+            raise
+        _log.warning("trial %d came to nothing: %s", trial.number, error.message)
+        study.tell(trial, state=state.FAIL)
+    except KeyboardInterrupt:
+        trial.set_user_attr(STOPPED, True)
+        study.tell(trial, state=state.FAIL)
+        raise
+    else:
+        study.tell(trial, value)
+
+
+# -- what is tried next --------------------------------------------------------------------------------------------------
+
+
+class _Drawn:
+    """Values drawn by the tree-structured Parzen estimator, from the seed and the trials before alone."""
+
+    most = 10**9  # there is always another draw
+
+    def __init__(self, ranges: Mapping[str, Range], seed: int) -> None:
+        self.ranges, self.seed = ranges, seed
+
+    def next(self, study: Any) -> Any:
+        sequence = np.random.SeedSequence([self.seed, len(_ended(study))])
+        study.sampler = optuna.samplers.TPESampler(seed=int(sequence.generate_state(1)[0]))
+        trial = study.ask()
+        for name, found in self.ranges.items():
+            found.draw(trial, name)
+        return trial
+
+
+class _Grid:
+    """Every combination once, in an order that the seed gives, so that a part of the grid is spread over all of it."""
+
+    def __init__(self, values: Values, seed: int) -> None:
+        self.values = values
+        points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+        self.points = [points[i] for i in np.random.default_rng(seed).permutation(len(points))]
+        self.most = len(points)
+
+    def next(self, study: Any) -> Any:
+        state = optuna.trial.TrialState
+        taken = [t.params for t in study.get_trials(deepcopy=False) if _counts(t) or t.state == state.RUNNING]
+        left = [point for point in self.points if point not in taken]
+        if not left:
+            return None
+        study.sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: every value is given
+        study.enqueue_trial(left[0])
+        trial = study.ask()
+        for name, choices in self.values.items():
+            trial.suggest_categorical(name, choices)
+        return trial
+
+
+# -- the study -----------------------------------------------------------------------------------------------------------
+
+
+def _study(storage: str | None, out: Path, name: str, pruner: Any) -> Any:
+    try:
+        if storage is not None and "://" in storage:
+            kept: Any = storage
+        else:
+            path = str(out / "study.journal") if storage is None else storage
+            lock = JournalFileOpenLock(path) if os.name == "nt" else None
+            kept = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=lock))
+        return optuna.create_study(
+            storage=kept, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+        )
+    except (ImportError, OSError, ValueError, KeyError, optuna.exceptions.OptunaError) as error:
+        raise _no_storage(storage, out, error) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        raise _no_storage(storage, out, error) from error
+
+
+def _no_storage(storage: str | None, out: Path, error: Exception) -> FugatoError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return FugatoError("bad-option", f"The trials cannot be kept there ({reason}).", storage or str(out))
+
+
+def _pruner(name: str, epochs: int) -> Any:
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=UNPRUNED_EPOCHS)
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(epochs, 1))
+    return optuna.pruners.NopPruner()
+
+
+def _counts(trial: Any) -> bool:
+    """Whether a trial has ended and was not killed."""
+    return bool(trial.state.is_finished()) and STOPPED not in trial.user_attrs
+
+
+def _ended(study: Any) -> list[Any]:
+    return [trial for trial in study.get_trials(deepcopy=False) if _counts(trial)]
+
+
+def _free(study: Any) -> None:
+    """Trials that a kill left running are marked, and done again."""
+    state = optuna.trial.TrialState
+    for trial in study.get_trials(deepcopy=False, states=(state.RUNNING, state.WAITING)):
+        if trial.state == state.WAITING:
+            study.ask()
+        study._storage.set_trial_user_attr(trial._trial_id, STOPPED, True)
+        study.tell(trial.number, state=state.FAIL)
+
+
+def _tuned(study: Any) -> dict[str, Any]:
+    state = optuna.trial.TrialState
+    rows: list[dict[str, Any]] = []
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state == state.WAITING or STOPPED in trial.user_attrs:
+            continue
+        value = trial.value
+        if value is None and trial.intermediate_values:
+            value = trial.intermediate_values[max(trial.intermediate_values)]
+        seconds = trial.duration.total_seconds() if trial.duration is not None else None
+        rows.append(
+            {
+                "number": trial.number,
+                "value": value,
+                "params": dict(trial.params),
+                "state": trial.state.name,
+                "seconds": seconds,
+            }
+        )
+    complete = study.get_trials(deepcopy=False, states=(state.COMPLETE,))
+    best = max(complete, key=lambda trial: (trial.value, -trial.number)) if complete else None
+    return {
+        "best": dict(best.params) if best is not None else {},
+        "value": best.value if best is not None else None,
+        "trials": tuple(rows),
+    }
+
+
+def _importance(study: Any, seed: int) -> dict[str, float]:
+    """How much of what the trials differ by each setting accounts for."""
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    if len(complete) < 4 or len({trial.value for trial in complete}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    try:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (ValueError, RuntimeError):  # too alike to say
+        return {}
+    return {name: round(float(share), 4) for name, share in found.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna speaks of every trial, and warns of what is new in it."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -264,6 +264,7 @@ class _Keeper(Callback):
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         self.started = time.perf_counter()
+        trainer.train_dataloader.dataset.epoch = trainer.current_epoch  # on several devices the sampler is not told
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         epoch = trainer.current_epoch + 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fugato.errors import FugatoError
-from fugato.study.figures import _dots, _figure, _number, _styled, _whole, finished, save, varied
+from fugato.study.figures import FEW_VALUES, _dots, _figure, _number, _styled, _whole, finished, save, varied
 from fugato.train.tuned import Tuned
 from fugato.write.picture import FAINT, INK, NOTE
 
@@ -84,9 +84,8 @@ def against(trials: Sequence[Mapping[str, Any]], name: str) -> Figure:
     value = np.array([t["value"] for t in trials])
     x = np.array([_number(t["params"][name]) for t in trials])
     levels = np.unique(x)
-    if len(levels) <= min(
-        6, len(trials) // 2
-    ):  # a grid: beside one another, and moved a little so that none hides another
+    # A grid: beside one another, and moved a little so that none hides another.
+    if len(levels) <= min(FEW_VALUES, len(trials) // 2):
         place = np.searchsorted(levels, x) + np.random.default_rng(0).uniform(-0.12, 0.12, len(x))
         _dots(axes, place, value, _best(value))
         means = [float(value[x == level].mean()) for level in levels]

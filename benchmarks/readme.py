@@ -185,6 +185,7 @@ def replace(path: Path, mark: str, text: str) -> None:
 def main() -> None:
     replace(ROOT / "README.md", "results", results())
     replace(ROOT / "WEIGHTS.md", "weights", weights())
+    replace(ROOT / "README.md", "published", how_we_measure()["published"])
     for mark, text in how_we_measure().items():
         replace(ROOT / "docs" / "how-we-measure.md", mark, text)
     draw_protocols(ROOT / "docs" / "images" / "protocols.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import fugato
+from fugato.answer import Answer
 from fugato.composer import identify, identify_many
 from fugato.corpus import all_composers, composer_info
 from fugato.errors import FugatoError
@@ -84,8 +86,7 @@ def test_its_card_is_complete(model: Model) -> None:
     assert 0 < card.calibration["temperature"] < 10 and 0 < card.calibration["known_threshold"] < 1
     assert card.calibration["ece"] < 0.1
     text = card.to_json()
-    for word in ("/root/", "/home/", "/tmp/"):
-        assert word not in text, "no path of the machine it was made on"
+    assert not re.search(r'"/[^"/]+/', text), "no path of the machine it was made on"
 
 
 # -- what it answers -----------------------------------------------------------------------------------------------------
@@ -126,15 +127,20 @@ DISGUISES: dict[str, Callable[[Score], Any]] = {
 }
 
 
-def test_the_same_music_gets_the_same_name() -> None:
+def said(answer: Answer) -> str:
+    """What people are told."""
+    return answer.name if answer.known else "none of these"
+
+
+def test_the_same_music_gets_the_same_answer() -> None:
     chosen = random.Random(1).sample(pieces(), ENOUGH)
     assert len({composer for composer, _ in chosen}) >= 6
     moved = []
     for composer, path in chosen:
         score = score_of(path)
-        expected = identify(score)
+        expected = said(identify(score))
         for disguise, disguised in DISGUISES.items():
-            if identify(disguised(score)).name != expected.name:
+            if said(identify(disguised(score))) != expected:
                 moved.append(f"{composer} {path.parent.name}/{path.stem}, {disguise}")
     assert len(moved) <= 0.01 * ENOUGH * len(DISGUISES), moved
 

@@ -356,6 +356,30 @@ def test_a_terminal_gets_a_table_of_figures_and_a_name_is_found_again(
     assert fugato.identify(folder / "Bach" / "piece 1.mid", model="mine").model.name == "mine"
 
 
+def test_settings_are_chosen_within_what_a_fold_learns_from(
+    styled_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = load_corpus(styled_folder)
+    works = [piece.id for piece in corpus]
+    prepared = ngram_linear.prepare(corpus.with_groups(works), jobs=1)
+    split = grouped_kfold(corpus.labels, works, 3, 0, ids=corpus.ids)
+    fit, tried = ngram_linear.fit, []
+
+    def watched(prepared: Any, rows: Any, labels: Any, groups: Any, **settings: float) -> Any:
+        tried.append((set(rows.tolist()), settings["penalty"]))
+        return fit(prepared, rows, labels, groups, **settings)
+
+    monkeypatch.setattr(ngram_linear, "fit", watched)
+    grid = {"penalty": (1e6, 0.5)}  # the first only knows which composer has most files
+    judged = cross_validate(ngram_linear, prepared, corpus.labels, works, split, grid=grid)
+    used = [(learn, judge) for learn, judge in split.sides()]
+    for (learn, judge), calls in zip(used, np.array_split(np.arange(len(tried)), 3), strict=True):
+        assert len(calls) == 2 * 3 + 1, "three inner folds of each value, then the fold itself"
+        assert all(not tried[i][0] & set(judge.tolist()) for i in calls), "the judged pieces are never seen"
+        assert tried[calls[-1]] == (set(learn.tolist()), 0.5)
+    assert judged.figures()["balanced_accuracy"] > 0.6
+
+
 def test_a_report_on_the_held_out_pieces_comes_with_the_model(styled_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="reports need the extra train")
     arguments = ["train", "composer", str(styled_folder), "--out", str(tmp_path / "m"), "--report", str(tmp_path / "r")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato import metrics
-from fugato.corpus.splits import Split
+from fugato.corpus.splits import Split, grouped_kfold
 from fugato.models import fit_temperature, softmax
 
 ACCEPTED: Final = 0.9  # share of held-out pieces by known composers that the shipped threshold calls known
+INNER: Final = 3  # folds within which settings are chosen
 ABSENT: Final = -1e9  # score of a name that stands in no piece a fold learnt from: it cannot be named there
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ def cross_validate(
     split: Split,
     *,
     progress: Callable[[int, int], None] | None = None,
+    grid: Mapping[str, Sequence[float]] | None = None,
     **settings: float,
 ) -> Judged:
     """Train on all folds but one and score that one, in turn.
@@ -86,12 +89,18 @@ def cross_validate(
         Over the same pieces, in the same order.
     progress : callable, optional
         Told (folds done, folds in all).
+    grid : mapping of str to values, optional
+        Settings to choose among for each fold, by balanced accuracy over works within what it learns from: nested
+        cross-validation (Cawley & Talbot, JMLR 11, 2010), so that the choice never saw the pieces that are judged.
+    settings
+        Of the recipe.
     """
     names = tuple(sorted(set(labels)))
     label, group = np.array(labels), np.array(groups)
     logits = np.full((len(label), len(names)), ABSENT, np.float32)
     for number, (learn, judge) in enumerate(split.sides(), 1):
-        fitted = recipe.fit(prepared, learn, label[learn], group[learn], **settings)
+        best = chosen(recipe, prepared, learn, label, group, grid, settings) if grid else {}
+        fitted = recipe.fit(prepared, learn, label[learn], group[learn], **{**settings, **best})
         columns = np.array([names.index(name) for name in fitted.labels], np.int64)
         logits[np.ix_(judge, columns)] = fitted.logits(prepared, judge)
         _log.debug("fold %d of %d", number, len(split.parts))
@@ -99,6 +108,33 @@ def cross_validate(
             progress(number, len(split.parts))
     truth = metrics.encode(list(labels), names)
     return Judged(names, truth, group, np.asarray(split.folds), logits)
+
+
+def chosen(
+    recipe: Any,
+    prepared: Any,
+    learn: NDArray[np.int64],
+    label: NDArray[Any],
+    group: NDArray[Any],
+    grid: Mapping[str, Sequence[float]],
+    settings: Mapping[str, float],
+) -> dict[str, float]:
+    """The settings of a grid with the highest balanced accuracy over `INNER` folds of works among the pieces in `learn`."""
+    inner = grouped_kfold(label[learn].tolist(), group[learn].tolist(), INNER, 0)
+    found: dict[tuple[float, ...], float] = {}
+    for values in itertools.product(*grid.values()):
+        tried = dict(zip(grid, values, strict=True))
+        named = np.empty(len(learn), dtype=label.dtype)
+        for some, judge in inner.sides():
+            rows = learn[some]
+            fitted = recipe.fit(prepared, rows, label[rows], group[rows], **{**settings, **tried})
+            named[judge] = np.array(fitted.labels)[fitted.logits(prepared, learn[judge]).argmax(axis=1)]
+        names = tuple(np.unique(np.concatenate([label[learn], named])).tolist())
+        truth, answer = metrics.encode(label[learn].tolist(), names), metrics.encode(named.tolist(), names)
+        found[values] = metrics.balanced_accuracy(truth, answer)
+    best = max(found, key=lambda values: found[values])
+    _log.debug("chosen among %s: %s", found, best)
+    return dict(zip(grid, best, strict=True))
 
 
 def known_threshold(probabilities: NDArray[np.float64]) -> float:

@@ -34,7 +34,7 @@ RESULT: Final = Path(__file__).parent / "results" / "keras_speed.json"
 NETWORKS: Final = Path(__file__).parent / "keras_networks.py"
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fugato"
 PACKAGES: Final = ("keras", "tensorflow-cpu")
-WINDOWS: Final = {"lstm": 2048, "bilstm-attention": 2048, "note-lstm": 1024, "pianoroll-cnn": 1024}
+WINDOWS: Final = {"lstm": 2048, "bilstm-attention": 1024, "note-lstm": 1024, "pianoroll-cnn": 1024}
 LABELS: Final = 4
 SEED: Final = 11
 
@@ -118,6 +118,7 @@ def fugato_side(name: str, folder: Path, epochs: int) -> None:
         "of_them_second_biases_of_lstms": second,
         "buffers": sum(b.numel() for b in network.buffers()),
         "threads": torch.get_num_threads(),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
         "versions": {"python": sys.version.split()[0], "torch": torch.__version__, "lightning": lightning},
     }
     print(json.dumps(about), file=pipe, flush=True)
@@ -248,6 +249,7 @@ def tidied(found: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     found["keras_jit_compile"] = theirs["jit_compile"]
     machine = {
         "cpus": os.cpu_count(),
+        "omp_wait_policy": ours["omp_wait_policy"],
         "threads": {"torch": ours["threads"], "tensorflow": theirs["threads"], "note": "TensorFlow's 0 means all"},
         "versions": {"fugato side": ours["versions"], "keras side": theirs["versions"]},
     }

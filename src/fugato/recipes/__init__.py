@@ -7,10 +7,15 @@ A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``ch
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any, Final
 
 from fugato.errors import FugatoError
+
+# Read when PyTorch is first loaded. An LSTM meets at a barrier several times a step: threads that spin there, and not sleep, make
+# training ten times slower and more as soon as another process wants a processor.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMPOSER: Final[dict[str, str]] = {
     "ngram-linear": "fugato.recipes.ngram_linear",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -24,6 +25,13 @@ def corpora_folder() -> Path | None:
         done = subprocess.run([sys.executable, str(UNPACK)], capture_output=True, text=True, check=False)
         folder = Path(done.stdout.strip()) if done.returncode == 0 else folder
     return folder if (folder / "index.csv").is_file() else None
+
+
+def pytest_configure() -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the workers fill the cores; threads of theirs would only wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so in jobs that a script started in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

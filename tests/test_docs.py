@@ -31,7 +31,7 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, fugato_home: Pat
     script = "set -euo pipefail\n" + "\n".join(RUNNABLE.findall(page.read_text(encoding="utf-8")))
     environment = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr

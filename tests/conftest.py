@@ -28,7 +28,7 @@ def corpora_folder() -> Path | None:
 
 
 def pytest_configure() -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:  # the workers fill the cores; threads of theirs would only wait for each other
+    if "PYTEST_XDIST_WORKER" in os.environ:  # workers fill the cores; threads of theirs would only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so in jobs that a script started in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,7 +20,7 @@ from fugato.recipes import recipe
 from fugato.represent.chunks import FEATURES
 from fugato.study import benchmark as room
 from fugato.study.benchmark import benchmark, markdown
-from fugato.study.protocols import published
+from fugato.study.protocols import pieces_within, published
 from fugato.train.store import Windows
 
 RECIPES = ("ngram-linear", "note-lstm")
@@ -109,9 +109,21 @@ def test_mixed_chunks_hold_notes_of_many_pieces_of_one_composer_and_of_one_side(
         for window, name in zip(taken, side.label, strict=True):
             assert {piece % 2 for piece in window} == {name}, "one composer"
             assert len(set(window.tolist())) > 1, "many pieces"
+        assert pieces_within(windows, side).tolist() == [len(set(window.tolist())) for window in taken]
         owners.append(set(np.unique(taken).tolist()))
     assert not owners[0] & owners[2], "files were split before"
     assert sum(len(side) for side in sides) == len(starts)
+
+
+def test_accuracy_is_shown_along_the_windows_of_a_composer() -> None:
+    truth = np.repeat([0, 1], 8)
+    named = np.where(np.arange(16) % 8 < 6, truth, 1 - truth)  # the last quarter of each is wrong
+    draw = {"truth": truth, "named": named, "pieces": np.tile([4, 4, 3, 3, 2, 2, 1, 1], 2)}
+    assert room._quarters([draw]) == {
+        "accuracy": [1.0, 1.0, 1.0, 0.0],
+        "lowest": [1.0, 1.0, 1.0, 0.0],
+        "pieces a window": [4.0, 3.0, 2.0, 1.0],
+    }
 
 
 def test_random_windows_put_a_piece_on_all_sides() -> None:

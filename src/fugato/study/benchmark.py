@@ -39,6 +39,7 @@ HOLDOUT: Final = {"learn": 0.8, "judge": 0.2}  # of works, where folds would tak
 HEAVY: Final = ("pianoroll-cnn", "spectrogram-cnn")  # judged on one holdout under the small budget
 PUBLISHED_PIECES: Final = 120  # a composer, of the study of four
 MIXED_SEEDS: Final = (42, 1, 2, 3, 4)  # the first is the publication's
+QUARTERS: Final = 4
 TIMED: Final = 20  # pieces whose answers are timed
 FLOOR: Final = 1e-9
 
@@ -323,13 +324,32 @@ def _published(how: Any, task: _Task) -> dict[str, Any]:
         "epochs": [int(d["epochs"]) for d in draws],
         "best epochs": [int(d["best_epoch"]) for d in draws],
     }
+    if protocol == "mixed-chunks":
+        out["quarters"] = _quarters(draws)
     _log.info("%s, as published: %.4f %s", how.NAME, out["accuracy"], out["accuracies"])
     return out
 
 
+def _quarters(draws: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    """Accuracy along the judged windows of a composer, which are sorted by start: in the last of them only the longest pieces sound."""
+    parts: list[list[tuple[float, float]]] = [[] for _ in range(QUARTERS)]
+    for draw in draws:
+        for label in np.unique(draw["truth"]):
+            mine = np.flatnonzero(draw["truth"] == label)
+            for part, which in zip(parts, np.array_split(mine, QUARTERS), strict=True):
+                if len(which):
+                    right = float((draw["named"][which] == label).mean())
+                    part.append((right, float(draw["pieces"][which].mean())))
+    return {
+        "accuracy": [round(float(np.mean([right for right, _ in part])), 4) for part in parts],
+        "lowest": [round(min(right for right, _ in part), 4) for part in parts],
+        "pieces a window": [round(float(np.mean([n for _, n in part])), 1) for part in parts],
+    }
+
+
 def _draw(how: Any, task: _Task, protocol: str, seed: int) -> dict[str, Any]:
     """What one random split comes to."""
-    from fugato.study.protocols import published
+    from fugato.study.protocols import pieces_within, published
 
     hop = how.published.hop if how.published is not None else 0
     windows, labels, _ = _windows(how, task, hop)
@@ -347,14 +367,15 @@ def _draw(how: Any, task: _Task, protocol: str, seed: int) -> dict[str, Any]:
     folder = task.out / how.NAME / "published" / f"draw-{seed}"
     sizes = [len(side) for side in sides]
     key = {"settings": settings, "protocol": protocol, "hop": hop, "windows": sizes}
+    mixed = {"pieces": pieces_within(windows, sides.judge)} if protocol == "mixed-chunks" else {}
     if (result := _kept(folder, key)) is not None:
-        return result
+        return {**result, **mixed}
     tell = task.stage(f"{how.NAME}, as published, draw {seed}")
     given = {**settings, "windows_per_composer": 0}
     trained = fit(
         how, sides.learn, sides.stop, len(task.names), given, folder, seed=task.seed, resume=True, progress=tell
     )
-    return _keep(
+    result = _keep(
         folder,
         key,
         {
@@ -366,6 +387,7 @@ def _draw(how: Any, task: _Task, protocol: str, seed: int) -> dict[str, Any]:
             "best_epoch": np.array(trained.best_epoch),
         },
     )
+    return {**result, **mixed}
 
 
 def _random_files(how: Any, task: _Task) -> dict[str, Any]:

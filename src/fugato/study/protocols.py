@@ -78,6 +78,18 @@ def published(
     raise FugatoError("bad-option", f"There is no published protocol {protocol!r}; there are {', '.join(SAYS)}.")
 
 
+def pieces_within(windows: Windows, side: Examples) -> Ints:
+    """How many pieces each window of a "mixed-chunks" side was mixed from, shape=(n,); `windows` are those that were split."""
+    order = np.argsort(windows.starts)
+    starts, piece = windows.starts[order], windows.piece[order]
+    mixed = side.windows
+    assert mixed.order is not None  # `_mixed` gives one
+    rows = mixed.order[mixed.starts[side.which][:, None] + np.arange(windows.size)]
+    owner = np.sort(piece[np.searchsorted(starts, rows, side="right") - 1], axis=1)
+    count: Ints = 1 + (np.diff(owner, axis=1) != 0).sum(axis=1)
+    return count
+
+
 def _mixed(windows: Windows, pieces: Ints, label: Ints) -> Examples:
     """All notes of each composer's pieces, sorted by start, cut in windows: every one may hold notes of many pieces."""
     size, column = windows.size, FEATURES.index("start")

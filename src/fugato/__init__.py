@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .answer import Answer
-    from .composer import identify
+    from .composer import Listener, identify
     from .corpus import audit, load_corpus
     from .errors import FugatoError
     from .models import load_model
@@ -32,6 +32,7 @@ _WHERE: Final[dict[str, str]] = {
     "read": "fugato.read",
     "read_all": "fugato.read",
     "identify": "fugato.composer",
+    "Listener": "fugato.composer",
     "plot": "fugato.write",
     "write": "fugato.write",
     "load_model": "fugato.models",
@@ -48,6 +49,7 @@ __all__ = [
     "read",
     "read_all",
     "identify",
+    "Listener",
     "plot",
     "write",
     "load_model",

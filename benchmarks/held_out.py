@@ -1,0 +1,116 @@
+"""A model of some works of the shared corpora, and the pieces of the other works: for benchmarks that must not judge what was learnt.
+
+    python benchmarks/held_out.py                    trains it (about ten minutes), unless it lies there already
+
+The audited score collections, the composers of the shipped model, one file of each work and at most `MOST_WORKS` works of a composer; a
+fifth of the works is kept out. So it knows less than the shipped model: figures made with it are lower than the shipped model's would be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from fugato.corpus import Corpus, Piece, audit, grouped_kfold, load_corpus
+from fugato.train import train
+from fugato.train.composer import select
+
+HERE = Path(__file__).resolve().parent
+WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")  # as in tools/train_composer.py
+MOST_WORKS = 60  # of a composer: the Gram matrix grows with their square
+FOLDS = 5  # the first of which is judged
+SEED = 0
+
+
+def corpora() -> Path:
+    """The folder of the unpacked corpora."""
+    if found := os.environ.get("FUGATO_CORPORA"):
+        return Path(found)
+    script = HERE.parent.parent / "shared" / "data" / "unpack.py"
+    out = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True).stdout
+    return Path(out.strip().splitlines()[-1])
+
+
+def audited(index: Path) -> Corpus:
+    """The corpora with corrected labels and works, less what the audit would leave out."""
+    report = audit(load_corpus(index))
+    return Corpus((p for p in report.corrected() if p.id not in report.excluded), "the shared corpora, audited")
+
+
+def one_a_work(corpus: Corpus, most: int, seed: int = SEED) -> Corpus:
+    """One file of each work, drawn, and at most `most` of a composer."""
+    seen: set[str | None] = set()
+    taken: Counter[str] = Counter()
+    kept: set[str] = set()
+    for i in np.random.default_rng(seed).permutation(len(corpus)):
+        piece = corpus[int(i)]
+        if piece.group not in seen and taken[piece.composer] < most:
+            seen.add(piece.group)
+            taken[piece.composer] += 1
+            kept.add(piece.id)
+    return corpus.filter(lambda piece: piece.id in kept)
+
+
+def held_out(corpus: Corpus, folder: Path, recipe: str = "ngram-linear", seed: int = SEED) -> tuple[Path, list[Piece]]:
+    """Train on four fifths of the works, or take what was trained so before.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        As `audited` gives it.
+    folder : Path
+        Where the model and the list of its pieces are kept, in a folder named after the recipe.
+    recipe : str
+    seed : int
+
+    Returns
+    -------
+    model : Path
+    judged : list of Piece
+        One file of each work that it has not seen.
+    """
+    scores = one_a_work(select(corpus, composers={"shipped"}, without=WITHOUT), MOST_WORKS, seed)
+    labels, works = scores.labels, [p.group or p.id for p in scores]
+    split = grouped_kfold(labels, works, FOLDS, seed, ids=scores.ids)
+    split.check(works)
+    learn, judge = next(split.sides())
+    ids = {"learnt": [scores[int(i)].id for i in learn], "judged": [scores[int(i)].id for i in judge]}
+    model, listed = folder / f"held-out-{recipe}", folder / f"held-out-{recipe}.json"
+    if not (listed.is_file() and json.loads(listed.read_text()) == ids and (model / "card.json").is_file()):
+        folder.mkdir(parents=True, exist_ok=True)
+        learnt = set(ids["learnt"])
+        train("composer", scores.filter(lambda p: p.id in learnt), recipe=recipe, out=model, folds=2, jobs=1)
+        listed.write_text(json.dumps(ids))
+    return model, [scores[int(i)] for i in judge]
+
+
+def cache() -> Path:
+    """Where the model is kept between benchmarks."""
+    return Path(os.environ.get("FUGATO_HOME", Path.home() / ".cache" / "fugato")) / "benchmark"
+
+
+def options(about: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark of a held-out model takes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
+    parser.add_argument("--folder", type=Path, default=cache(), help="where the model is kept")
+    parser.add_argument("--recipe", default="ngram-linear")
+    return parser
+
+
+def prepared(args: argparse.Namespace) -> tuple[Path, list[Piece], Corpus]:
+    """The model, the pieces that it has not seen, and the whole audited corpus, as the options say."""
+    corpus = audited(args.index or corpora() / "index.csv")
+    return *held_out(corpus, args.folder, args.recipe), corpus
+
+
+if __name__ == "__main__":
+    made, pieces, _ = prepared(options(__doc__).parse_args())
+    print(f"{made} has not seen the works of {len(pieces)} pieces")

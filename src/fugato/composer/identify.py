@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fugato.answer import Answer, Guess, ModelName
 from fugato.composer.ngram_linear import NgramLinear
 from fugato.composer.panel import Panel, panel
-from fugato.composer.patterns import describe
+from fugato.composer.patterns import ASPECTS, describe
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
 from fugato.read import read, read_many
@@ -293,10 +293,13 @@ def _evidence(asked: Panel, score: Score, events: Stream, ranking: tuple[Guess, 
     first = asked.classifiers[0]
     if not isinstance(first, NgramLinear):  # a network names no patterns
         return {"bars": bars, "patterns": patterns}
+    said: set[str] = set()
     for block, cell, weight in first.pattern_weights(events, ranking[0].name, REPEATED):
-        text = describe(block, cell)
-        if text is not None:
-            patterns.append({"text": text, "weight": round(weight, 4)})
+        text, aspect = describe(block, cell), ASPECTS.get(block.partition("/")[0], "")
+        if text is None or aspect in said:  # one of melody, one of rhythm, one of harmony …: not six times the same
+            continue
+        said.add(aspect)
+        patterns.append({"text": text, "weight": round(weight, 4)})
         if len(patterns) == TELLING_PATTERNS:
             break
     return {"bars": bars, "patterns": patterns}

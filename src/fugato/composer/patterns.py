@@ -5,10 +5,30 @@ Only blocks that can be said in a few words are described; a hashed cell stands 
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import gcd, lcm
 from typing import Final
 
 from fugato.represent.ngrams import ALPHABETS
 
+# What a pattern is about, so that an account of a piece is not six times the same: symbols -> aspect.
+ASPECTS: Final[dict[str, str]] = {
+    "melody": "melody",
+    "degree": "melody",
+    "bass": "bass",
+    "bass_degree": "bass",
+    "melody+bass": "counterpoint",
+    "degree+bass_degree": "counterpoint",
+    "gap": "counterpoint",
+    "chord": "harmony",
+    "wide_classes": "harmony",
+    "ratio": "rhythm",
+    "size": "texture",
+    "sounding": "texture",
+    "held": "texture",
+    "hold": "articulation",
+    "bass_hold": "articulation",
+}
 _INTERVALS: Final = (
     "unison",
     "semitone",
@@ -28,31 +48,69 @@ _INTERVALS: Final = (
     "minor tenth",
     "major tenth",
 )
+# Scale degrees, in semitones above the tonic, as they are called in major and in minor.
 _DEGREES: Final = (
-    "tonic",
-    "flat second",
-    "second",
-    "minor third",
-    "major third",
-    "fourth",
-    "raised fourth",
-    "fifth",
-    "flat sixth",
-    "sixth",
-    "flat seventh",
-    "leading note",
+    (
+        "tonic",
+        "lowered second degree",
+        "second degree",
+        "lowered third degree",
+        "third degree",
+        "fourth degree",
+        "raised fourth degree",
+        "dominant",
+        "lowered sixth degree",
+        "sixth degree",
+        "lowered seventh degree",
+        "leading note",
+    ),
+    (
+        "tonic",
+        "lowered second degree",
+        "second degree",
+        "third degree",
+        "raised third degree",
+        "fourth degree",
+        "raised fourth degree",
+        "dominant",
+        "sixth degree",
+        "raised sixth degree",
+        "seventh degree",
+        "leading note",
+    ),
 )
-_NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine or more")
+_NUMBERS: Final = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "all twelve",
+)
+_ABOVE: Final = (  # semitones above the bass, as a figured bass would count them
+    "",
+    "a minor second",
+    "a second",
+    "a minor third",
+    "a major third",
+    "a fourth",
+    "a tritone",
+    "a fifth",
+    "a minor sixth",
+    "a major sixth",
+    "a minor seventh",
+    "a major seventh",
+)
 # Pitch classes above the bass -> name; inversions by their figured bass.
 _CHORDS: Final[dict[tuple[int, ...], str]] = {
-    (0,): "a single pitch class",
-    (0, 7): "an open fifth",
-    (0, 4): "a major third",
-    (0, 3): "a minor third",
-    (0, 8): "a minor sixth",
-    (0, 9): "a major sixth",
-    (0, 5): "a fourth",
-    (0, 6): "a tritone",
+    (0,): "a bare note or octave",
     (0, 4, 7): "a major triad",
     (0, 3, 8): "a major triad, first inversion",
     (0, 5, 9): "a major triad, second inversion",
@@ -71,22 +129,12 @@ _CHORDS: Final[dict[tuple[int, ...], str]] = {
     (0, 3, 6, 10): "a half-diminished seventh",
     (0, 3, 7, 10): "a minor seventh chord",
     (0, 4, 7, 11): "a major seventh chord",
+    (0, 5, 7): "a triad with a suspended fourth",
 }
-_RATIOS: Final = (
-    "under a fifth",
-    "a quarter",
-    "a third",
-    "half",
-    "two thirds",
-    "four fifths",
-    "as long",
-    "five quarters",
-    "one and a half",
-    "twice",
-    "three times",
-    "four times",
-    "over six times",
-)
+_RATIOS: Final = (1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4, 6)  # of successive time spans
+CHROMATIC: Final = 10  # pitch classes within sixteen attacks: more than a scale and its borrowed notes
+LONGEST_RATIO: Final = 16  # beyond it proportions are no longer heard as a rhythm
+_EVEN: Final = _RATIOS.index(1)
 
 
 def describe(block: str, cell: int) -> str | None:
@@ -116,31 +164,42 @@ def describe(block: str, cell: int) -> str | None:
     flat = [v for step in values for v in step]
     match symbols:
         case "melody" | "bass":
-            return f"{symbols} " + ", then ".join(_motion(v) for v in flat)
+            return f"{symbols} {_motions(flat)}"
         case "melody+bass" if len(flat) == 2:
-            return f"melody {_motion(flat[0])} while bass {_motion(flat[1])}"
+            return _outer(flat[0], flat[1])
         case "degree" | "bass_degree":
             line = "bass" if symbols == "bass_degree" else "melody"
-            mode = "minor" if flat[0] >= 12 else "major"
-            path = [_DEGREES[v % 12] for v in flat]
-            where = f"on the {path[0]}" if len(path) == 1 else f"from the {path[0]} to the {path[1]}"
-            return f"{line} {where} ({mode})"
+            path = [_degree(v) for v in flat]
+            if len(path) == 1:
+                return f"{line} on the {path[0]} ({_mode(flat[0])})"
+            where = f"stays on the {path[0]}" if path[0] == path[1] else f"goes from the {path[0]} to the {path[1]}"
+            return f"{line} {where} ({_mode(flat[0])})"
         case "degree+bass_degree":
-            mode = "minor" if flat[0] >= 12 else "major"
-            return f"{_DEGREES[flat[0] % 12]} in the melody over the {_DEGREES[flat[1] % 12]} in the bass ({mode})"
+            return f"{_degree(flat[0])} in the melody over the {_degree(flat[1])} in the bass ({_mode(flat[0])})"
         case "chord":
-            above = tuple(k for k in range(12) if flat[0] >> k & 1)
-            return _CHORDS.get(above) or f"pitch classes {', '.join(map(str, above))} above the bass"
+            return _chord(flat[0])
+        case "wide_classes" if flat[0] >= CHROMATIC:
+            return f"chromatic writing: {_NUMBERS[flat[0]]} different pitch classes within sixteen attacks"
         case "size":
-            return ", then ".join(f"{_NUMBERS[v + 1]} note{'s' * (v > 0)}" for v in flat) + " struck together"
+            return _texture(flat)
         case "ratio":
-            return ", then ".join(f"a step {_RATIOS[v]} the one before" for v in flat).replace(
-                "as long the one", "as long as the one"
-            )
+            return _rhythm(flat)
         case "sounding":
-            return f"{flat[0] if flat[0] < 11 else '11 or more'} notes sounding at once"
+            return _sounding(flat[0])
+        case "held":
+            more = " or more" if flat[0] == 7 else ""
+            many = f"{_NUMBERS[flat[0]]}{more} note{'s are' if flat[0] != 1 else ' is'}"
+            return f"{many} held while another begins"
+        case "hold" | "bass_hold":
+            line = "bass" if symbols == "bass_hold" else "melody"
+            how = (
+                "let go before the next attack",
+                "held until the next attack (legato)",
+                "ringing on over the next attack",
+            )
+            return f"{line} notes {how[(flat[0] > 5) + (flat[0] > 6)]}"
         case "gap":
-            return f"outer notes {flat[0] if flat[0] < 48 else '48 or more'} semitones apart"
+            return "melody and bass " + (_distance(flat[0]) if flat[0] else "on one note")
     return None
 
 
@@ -149,7 +208,110 @@ def _motion(value: int) -> str:
     step = value - 16
     if step == 0:
         return "repeats its note"
-    size = _INTERVALS[min(abs(step), 16)]
-    article = "an" if size == "octave" else "a"
     more = " or more" if abs(step) == 16 else ""
-    return f"{'rises' if step > 0 else 'falls'} {article} {size}{more}"
+    return f"{'rises' if step > 0 else 'falls'} {_interval(abs(step))}{more}"
+
+
+def _motions(values: list[int]) -> str:
+    """One move after another."""
+    moves = [_motion(v) for v in values]
+    if len(moves) == 2 and moves[0] == moves[1]:
+        return f"{moves[0]} twice in a row"
+    for k in range(len(moves) - 1, 0, -1):
+        verb, size = moves[k].split(" ", 1)
+        if moves[k - 1].startswith(verb) and verb != "repeats":
+            moves[k] = size
+    return ", then ".join(moves)
+
+
+def _interval(semitones: int) -> str:
+    size = _INTERVALS[semitones]
+    return f"{'an' if size == 'octave' else 'a'} {size}"
+
+
+def _outer(melody: int, bass: int) -> str:
+    """How the outer voices move together."""
+    if melody == bass:
+        if melody == 16:
+            return "melody and bass repeat their notes"
+        return f"melody and bass {_motion(melody).replace('rises', 'both rise').replace('falls', 'both fall')}"
+    if bass == 16:
+        return f"melody {_motion(melody)} over the same bass note"
+    if melody == 16:
+        return f"bass {_motion(bass)} under the same melody note"
+    return f"bass {_motion(bass)}, melody {_motion(melody)}"
+
+
+def _degree(value: int) -> str:
+    return _DEGREES[value // 12][value % 12]
+
+
+def _mode(value: int) -> str:
+    return "in minor" if value >= 12 else "in major"
+
+
+def _chord(above: int) -> str | None:
+    """The set of pitch classes above a bass note, bit k for k semitones."""
+    members = tuple(k for k in range(12) if above >> k & 1)
+    if not above & 1:
+        return None  # no chord is without its bass
+    if members in _CHORDS:
+        return _CHORDS[members]
+    if len(members) == 2:
+        return f"the bare interval of {_ABOVE[members[1]]}"
+    if len(members) > 6:
+        return f"a cluster of {_NUMBERS[len(members)]} different pitch classes"
+    *most, last = (_ABOVE[k] for k in members[1:])
+    return f"{', '.join(most)} and {last} above the bass"
+
+
+def _texture(sizes: list[int]) -> str:
+    """How many notes are struck together, one attack after another; 0 stands for one."""
+
+    def one(size: int) -> str:
+        if size < 2:
+            return ("a single note", "two notes together")[size]
+        return f"a chord of {_NUMBERS[size + 1]}{' or more' if size == 8 else ''} notes"
+
+    if len(sizes) > 1 and len(set(sizes)) == 1:
+        many = _NUMBERS[len(sizes)]
+        kinds = (f"{many} single notes", f"{many} times two notes together")
+        first = kinds[sizes[0]] if sizes[0] < 2 else f"{many} chords of {one(sizes[0]).removeprefix('a chord of ')}"
+        return f"{first} in a row"
+    return ", then ".join(one(size) for size in sizes)
+
+
+def _rhythm(ratios: list[int]) -> str | None:
+    """Proportions of the time spans between attacks."""
+    if all(r == _EVEN for r in ratios):
+        return f"even motion: {_NUMBERS[len(ratios) + 1]} equal time spans in a row"
+    spans = [Fraction(1)]
+    for r in ratios:
+        spans.append(spans[-1] * Fraction(_RATIOS[r]).limit_denominator(6))
+    whole = lcm(*(span.denominator for span in spans))
+    numbers = [int(span * whole) for span in spans]
+    shared = gcd(*numbers)
+    if max(numbers) > LONGEST_RATIO * shared:
+        return None
+    about = "about " if {0, len(_RATIOS) - 1} & set(ratios) else ""
+    return f"rhythm {about}{' : '.join(str(n // shared) for n in numbers)}"
+
+
+def _sounding(notes: int) -> str:
+    if notes < 2:
+        return ("a moment of rest after the attack", "a single note sounding")[notes]
+    return f"{_NUMBERS[notes]}{' or more' * (notes == 11)} notes sounding at once"
+
+
+def _distance(semitones: int) -> str:
+    more = " or more" if semitones >= 48 else ""
+    return f"{_compound(semitones)}{more} apart"
+
+
+def _compound(semitones: int) -> str:
+    """An interval up to a tenth by its name, a wider one as octaves and the rest: "two octaves and a fifth"."""
+    if semitones <= 16:
+        return _interval(semitones)
+    octaves, rest = divmod(semitones, 12)
+    whole = "an octave" if octaves == 1 else f"{_NUMBERS[octaves]} octaves"
+    return f"{whole} and {_interval(rest)}" if rest else whole

@@ -14,7 +14,7 @@ import fugato
 from fugato.answer import Answer, Guess, ModelName
 from fugato.errors import FugatoError
 from fugato.score import Score
-from fugato.write.picture import plot_answer, plot_score
+from fugato.write.picture import NOTE, SECOND, SECOND_WASH, WASH, plot_answer, plot_score
 
 ANSWER = Answer(
     input="no/such/nocturne $1 and $2.mid",
@@ -51,8 +51,33 @@ def test_an_answer_is_drawn_as_png(tmp_path: Path) -> None:
 def test_an_answer_is_drawn_as_svg_with_its_names(tmp_path: Path) -> None:
     out = plot_answer(ANSWER, SCORE, tmp_path / "out.svg")
     ElementTree.fromstring(text_of(out))
-    for words in ("Chopin", "Field", "91 %", "Romantic", "nocturne $1 and $2.mid", "what spoke most"):
+    for words in ("Chopin", "Field", "91 %", "Romantic", "nocturne $1 and $2.mid", "spoke most for Chopin"):
         assert words in text_of(out)
+
+
+def marked(*bars: tuple[int, str, float]) -> Answer:
+    return replace(ANSWER, evidence={"bars": [{"bar": b, "for": name, "weight": w} for b, name, w in bars]})
+
+
+def test_bars_are_marked_in_the_colour_of_the_name_that_they_spoke_for(tmp_path: Path) -> None:
+    def drawn(answer: Answer) -> str:
+        return text_of(plot_answer(answer, SCORE, tmp_path / "out.svg"))
+
+    both = drawn(marked((1, "Chopin", 0.2), (2, "Field", 0.1)))
+    assert "spoke most for Chopin" in both and "spoke most for Field" in both
+    assert all(f"fill: {colour}" in both for colour in (WASH, SECOND_WASH, SECOND, NOTE))
+    first = drawn(marked((1, "Chopin", 0.2)))
+    assert "for Field" not in first and f"fill: {WASH}" in first and SECOND not in first
+    assert "spoke most" not in drawn(replace(ANSWER, evidence=None)) and "spoke most" not in drawn(marked())
+    assert "for Alkan" not in drawn(marked((1, "Alkan", 0.2))), "only the first two"
+
+
+def test_few_bars_of_a_short_piece_are_marked_and_no_light_ones(tmp_path: Path) -> None:
+    every = marked(*((b, "Chopin", 0.3 - b / 100) for b in range(1, 9)))
+    text = text_of(plot_answer(every, SCORE, tmp_path / "out.svg"))
+    assert len(SCORE.bars) == 4 and text.count(f"fill: {WASH}") == 1
+    light = text_of(plot_answer(marked((1, "Chopin", 0.2), (2, "Field", 0.001)), SCORE, tmp_path / "out.svg"))
+    assert "for Field" not in light and SECOND_WASH not in light
 
 
 def test_none_of_these_is_said_in_the_picture(tmp_path: Path) -> None:

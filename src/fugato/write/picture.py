@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,16 @@ MUTED: Final = "#6c7480"
 FAINT: Final = "#e4e7eb"
 NOTE: Final = "#aab2bd"  # notes that said nothing in particular
 ACCENT: Final = "#2f5d8a"  # the first name, and the bars that spoke for it
-WASH: Final = "#e9f0f7"  # the same, behind notes
+WASH: Final = "#e3edf6"  # the same, behind notes
+SECOND: Final = "#b8612a"  # the second name, and the bars that spoke for it
+SECOND_WASH: Final = "#f8ebe1"
 
 SUFFIXES: Final = (".png", ".svg")
 DPI: Final = 160
 NAMES_SHOWN: Final = 6
-BARS_SHOWN: Final = 12  # telling bars that are marked
+BARS_SHOWN: Final = 12  # telling bars that are marked for a name
+LEAST_WEIGHT: Final = 0.1  # of a bar that is marked, against the heaviest
+LANE: Final = 0.03  # height of the row of marks over the piano roll, for each name, as a share of the roll's
 VECTOR_NOTES: Final = 8000  # in an SVG, more notes than this become an image
 _SETTINGS: Final[dict[Any, Any]] = {
     "font.family": ["DejaVu Sans"],
@@ -80,18 +84,10 @@ def plot_answer(answer: Answer, score: Score | None, out: str | os.PathLike[str]
         _draw_ranking(figure.add_axes((0.04, 0.13, side, 0.56)), answer)
         if score is not None:
             axes = figure.add_axes((0.345, 0.13, 0.63, 0.75))
-            marked = _telling_bars(answer)
+            marks = _telling_bars(answer, len(score.bars))
             figure.text(0.345, 0.925, _facts(score), size=8, color=MUTED)
-            _draw_roll(axes, score, marked)
-            if marked:
-                figure.text(
-                    0.975,
-                    0.925,
-                    f"in blue: what spoke most for {answer.name}",
-                    ha="right",
-                    color=MUTED,
-                    size=8,
-                )
+            _draw_roll(axes, score, marks)
+            _draw_legend(figure, marks)
         if answer.warnings:
             text = textwrap.shorten("Note: " + " ".join(answer.warnings), 190, placeholder=" …")
             figure.text(0.04, 0.022, text, color=MUTED, size=7)
@@ -109,7 +105,7 @@ def plot_score(score: Score, out: str | os.PathLike[str]) -> Path:
         figure.text(0.975, 0.91, _facts(score), size=8, color=MUTED, ha="right")
         if title and score.composer:
             figure.text(0.055, 0.855, textwrap.shorten(score.composer, 80, placeholder=" …"), size=9, color=MUTED)
-        _draw_roll(figure.add_axes((0.055, 0.13, 0.92, 0.69)), score, {})
+        _draw_roll(figure.add_axes((0.055, 0.13, 0.92, 0.69)), score, ())
 
     return _save(draw, (11.0, 4.4), path)
 
@@ -175,12 +171,50 @@ def _draw_ranking(axes: Axes, answer: Answer) -> None:
         axes.text(1, row - 0.13, _percent(guess.probability), color=INK if first else MUTED, size=9.5, ha="right")
 
 
-def _telling_bars(answer: Answer) -> dict[int, str]:
-    """Bars, counted from 1, that spoke for the first name, at most `BARS_SHOWN`, the strongest first."""
+class _Mark(NamedTuple):
+    """Bars that spoke for one name: number, from 1, to weight."""
+
+    name: str
+    colour: str
+    wash: str
+    bars: dict[int, float]
+
+
+def _telling_bars(answer: Answer, n_bars: int) -> tuple[_Mark, ...]:
+    """The strongest bars for the first and for the second name; a name without any is left out.
+
+    At most `BARS_SHOWN` each, and a quarter of a short piece, since what is all marked says nothing; none that weighs next to nothing.
+    """
     found = (answer.evidence or {}).get("bars") or []
-    ours = [b for b in found if b.get("for", answer.name) == answer.name and b.get("weight", 0.0) > 0]
-    ours.sort(key=lambda b: -b.get("weight", 0.0))
-    return {int(b["bar"]): answer.name for b in ours[:BARS_SHOWN]}
+    most = min(BARS_SHOWN, max(n_bars // 4, 1))
+    least = LEAST_WEIGHT * max((b.get("weight", 0.0) for b in found), default=0.0)
+    marks = []
+    for guess, colour, wash in zip(answer.ranking, (ACCENT, SECOND), (WASH, SECOND_WASH), strict=False):
+        ours = [b for b in found if b.get("for", answer.name) == guess.name and b.get("weight", 0.0) > least]
+        ours.sort(key=lambda b: -b["weight"])
+        if ours:
+            marks.append(_Mark(guess.name, colour, wash, {int(b["bar"]): float(b["weight"]) for b in ours[:most]}))
+    return tuple(marks)
+
+
+def _draw_legend(figure: Figure, marks: Sequence[_Mark]) -> None:
+    from matplotlib.patches import Patch
+
+    if marks:
+        shown = [(Patch(color=mark.colour), _cut(f"spoke most for {mark.name}", 38)) for mark in marks]
+        figure.legend(
+            *zip(*shown, strict=True),
+            loc="upper right",
+            bbox_to_anchor=(0.985, 0.968),
+            ncols=len(shown),
+            frameon=False,
+            fontsize=8,
+            labelcolor=MUTED,
+            handlelength=0.9,
+            handleheight=0.7,
+            handletextpad=0.5,
+            columnspacing=1.4,
+        )
 
 
 def _level_up(answer: Answer) -> str:
@@ -211,8 +245,12 @@ def _cut(text: str, length: int) -> str:
 # -- the piano roll ------------------------------------------------------------------------------------------------
 
 
-def _draw_roll(axes: Axes, score: Score, marked: dict[int, str]) -> None:
-    """Notes as boxes, a line at every C, bar numbers or seconds below; `marked` bars (from 1) in the accent colour."""
+def _draw_roll(axes: Axes, score: Score, marks: Sequence[_Mark]) -> None:
+    """Notes as boxes, a line at every C, bar numbers or seconds below.
+
+    Telling bars are washed in the colour of their name, their notes are in it, and a row of marks over the roll, stronger for a
+    heavier bar, shows them also where two names share a bar and where a bar of a long piece is narrow.
+    """
     from matplotlib.collections import PolyCollection
 
     notes = score.pitched if len(score.pitched) else score.notes
@@ -237,24 +275,42 @@ def _draw_roll(axes: Axes, score: Score, marked: dict[int, str]) -> None:
         return
     low, high = int(notes["pitch"].min()), int(notes["pitch"].max())
     middle, reach = (low + high) / 2, max((high - low) / 2 + 2, 10)
-    axes.set_ylim(middle - reach, middle + reach)
+    lane = 2 * reach * LANE
+    axes.set_ylim(middle - reach, middle + reach + lane * len(marks))
     octaves = [p for p in range(0, 128, 12) if middle - reach <= p <= middle + reach]
     axes.set_yticks(octaves, [f"C{p // 12 - 1}" for p in octaves])
     axes.grid(axis="y", color=FAINT, linewidth=0.7)
 
-    for bar in marked:
-        if 1 <= bar < len(edges):
+    colours = np.full(len(notes), NOTE if marks else ACCENT, dtype=object)
+    bar_of_note = score.bar_of(notes["onset"]) + 1
+    narrowest_bar = (right - left) / 250
+    for number, mark in reversed([*enumerate(marks)]):  # the first name is drawn last and lies on top
+        strongest = max(mark.bars.values())
+        row = middle + reach + lane * (len(marks) - 1 - number)
+        for bar, weight in mark.bars.items():
+            if not 1 <= bar < len(edges):
+                continue
             begin, end = float(edges[bar - 1]), float(edges[bar])
-            axes.axvspan(begin, max(end, begin + (right - left) / 250), color=WASH, linewidth=0, zorder=0.6)
-    telling = np.isin(score.bar_of(notes["onset"]) + 1, list(marked))
+            width = max(end - begin, narrowest_bar)
+            at = (begin, middle - reach)
+            axes.add_patch(_box(at, width, 2 * reach, mark.wash, 0.6 - 0.1 * number))
+            axes.add_patch(_box((begin, row), width, 0.8 * lane, mark.colour, 3, alpha=0.3 + 0.7 * weight / strongest))
+        colours[np.isin(bar_of_note, list(mark.bars))] = mark.colour
     narrowest = (right - left) / 900  # what can still be seen
-    for chosen, colour in ((~telling, NOTE if marked else ACCENT), (telling, ACCENT)):
-        if chosen.any():
-            boxes: Any = _boxes(notes[chosen][start], notes[chosen][length], notes[chosen]["pitch"], narrowest)
-            collection = PolyCollection(
-                boxes, facecolors=colour, linewidths=0, zorder=2, rasterized=len(notes) > VECTOR_NOTES
-            )
-            axes.add_collection(collection, autolim=False)
+    for colour in dict.fromkeys(colours.tolist()):
+        chosen = colours == colour
+        boxes: Any = _boxes(notes[chosen][start], notes[chosen][length], notes[chosen]["pitch"], narrowest)
+        above = 2.0 if colour == NOTE else 2.1
+        collection = PolyCollection(
+            boxes, facecolors=colour, linewidths=0, zorder=above, rasterized=len(notes) > VECTOR_NOTES
+        )
+        axes.add_collection(collection, autolim=False)
+
+
+def _box(at: tuple[float, float], width: float, height: float, colour: str, zorder: float, alpha: float = 1.0) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(at, width, height, facecolor=colour, linewidth=0, zorder=zorder, alpha=alpha)
 
 
 def _boxes(onset: NDArray[Any], duration: NDArray[Any], pitch: NDArray[Any], narrowest: float) -> NDArray[np.float64]:

@@ -45,6 +45,7 @@ def test_there_are_pages_that_run() -> None:
     assert [page.name for page in PAGES] == [
         "featurise-and-explore.md",
         "identify.md",
+        "listen.md",
         "report.md",
         "train-and-tune.md",
     ]

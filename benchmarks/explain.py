@@ -28,7 +28,7 @@ from fugato.read import read
 from fugato.score import Score
 
 RESULT = Path(__file__).resolve().parent / "results" / "explain.json"
-PIECES = 300
+PIECES = 240
 LEAST_BARS = 12
 DRAWS = 10
 SEED = 0

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from fugato.composer import identify
+from fugato.composer.identify import TELLING_PATTERNS
 from fugato.composer.patterns import ASPECTS, describe
 from fugato.represent.ngrams import ALPHABETS, BLOCKS
+
+from .music_styles import COMPOSERS, styled
 
 
 @pytest.mark.parametrize(
@@ -78,3 +84,20 @@ def test_every_kind_that_can_be_said_has_an_aspect() -> None:
     for block in BLOCKS:
         if not block.bits and any(describe(block.name, cell) for cell in range(min(block.width, 4096))):
             assert block.name.split("/")[0] in ASPECTS, block.name
+
+
+@pytest.mark.parametrize("composer", COMPOSERS)
+def test_an_account_of_a_piece_is_one_pattern_of_each_aspect(small_model: Path, composer: str) -> None:
+    answer = identify(styled(composer, 232), model=small_model, explain=True)
+    assert answer.evidence is not None
+    texts = [p["text"] for p in answer.evidence["patterns"]]
+    weights = [p["weight"] for p in answer.evidence["patterns"]]
+    assert 3 <= len(texts) <= TELLING_PATTERNS and weights == sorted(weights, reverse=True)
+    aspect_of = {
+        text: ASPECTS[block.name.split("/")[0]]
+        for block in BLOCKS
+        if not block.bits
+        for cell in range(min(block.width, 5000))
+        if (text := describe(block.name, cell))
+    }
+    assert len({aspect_of[text] for text in texts}) == len(texts)

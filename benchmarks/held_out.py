@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -82,13 +83,26 @@ def held_out(corpus: Corpus, folder: Path, recipe: str = "ngram-linear", seed: i
     split.check(works)
     learn, judge = next(split.sides())
     ids = {"learnt": [scores[int(i)].id for i in learn], "judged": [scores[int(i)].id for i in judge]}
-    model, listed = folder / f"held-out-{recipe}", folder / f"held-out-{recipe}.json"
+    model = _trained(scores, ids, folder, "held-out", recipe)
+    return model, [scores[int(i)] for i in judge]
+
+
+def apart_from(corpus: Corpus, works: Collection[str | None], folder: Path, recipe: str = "ngram-linear") -> Path:
+    """A model that has seen none of these works, in any edition; options and result as `held_out`."""
+    scores = select(corpus, composers={"shipped"}, without=WITHOUT)
+    scores = one_a_work(scores.filter(lambda p: p.group not in works), MOST_WORKS)
+    return _trained(scores, {"learnt": scores.ids}, folder, "apart", recipe)
+
+
+def _trained(scores: Corpus, ids: dict[str, list[str]], folder: Path, name: str, recipe: str) -> Path:
+    """The model of the pieces under "learnt", trained unless it is there; the ids lie beside it."""
+    model, listed = folder / f"{name}-{recipe}", folder / f"{name}-{recipe}.json"
     if not (listed.is_file() and json.loads(listed.read_text()) == ids and (model / "card.json").is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         learnt = set(ids["learnt"])
         train("composer", scores.filter(lambda p: p.id in learnt), recipe=recipe, out=model, folds=2, jobs=1)
         listed.write_text(json.dumps(ids))
-    return model, [scores[int(i)] for i in judge]
+    return model
 
 
 def cache() -> Path:

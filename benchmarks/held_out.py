@@ -9,6 +9,7 @@ fifth of the works is kept out. So it knows less than the shipped model: figures
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fugato.corpus import Corpus, Piece, audit, grouped_kfold, load_corpus
+from fugato.recipes import recipe as find_recipe
 from fugato.train import train
 from fugato.train.composer import select
 
@@ -97,6 +99,8 @@ def apart_from(corpus: Corpus, works: Collection[str | None], folder: Path, reci
 def _trained(scores: Corpus, ids: dict[str, list[str]], folder: Path, name: str, recipe: str) -> Path:
     """The model of the pieces under "learnt", trained unless it is there; the ids lie beside it."""
     model, listed = folder / f"{name}-{recipe}", folder / f"{name}-{recipe}.json"
+    code = Path(str(find_recipe("composer", recipe).__file__)).read_bytes()
+    ids = {**ids, "recipe": [hashlib.sha256(code).hexdigest()]}  # another recipe of the name is another model
     if not (listed.is_file() and json.loads(listed.read_text()) == ids and (model / "card.json").is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         learnt = set(ids["learnt"])

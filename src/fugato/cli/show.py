@@ -92,7 +92,9 @@ def detail(answer: dict[str, Any], top: int = 5) -> None:
         screen.print(Text(line_of_text))
     if answer.get("work"):
         work = answer["work"]
-        screen.print(Text(f"\n  recognised: {printable(str(work.get('title') or ''))} ({work.get('composer')})"))
+        heard = ", in the training data" if work.get("in_training") else ""
+        facts_of_work = f"{work.get('composer')}: {work.get('title')}, {percent(float(work['match']))} of it in {work['where']}{heard}"
+        screen.print(Text(f"\n  recognised: {printable(facts_of_work)}"))
     for part in answer.get("parts") or []:
         screen.print(Text(f"  {printable(str(part.get('input')))}  {printable(verdict(part))}"))
     for warning in answer["warnings"]:

@@ -17,6 +17,7 @@ from fugato.answer import Answer, Guess, ModelName
 from fugato.composer.ngram_linear import NgramLinear
 from fugato.composer.panel import Panel, panel
 from fugato.composer.patterns import ASPECTS, describe
+from fugato.composer.recognise import shipped_works
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
 from fugato.read import read, read_many
@@ -42,6 +43,7 @@ def identify(
     candidates: Sequence[str] | None = None,
     explain: bool = False,
     top: int | None = None,
+    work: bool = True,
 ) -> Answer:
     """Name the composer of a piece.
 
@@ -58,6 +60,8 @@ def identify(
         Fill `Answer.evidence` with the bars that spoke most for the first and second name.
     top : int, optional
         Keep only so many names of the ranking; all of them otherwise.
+    work : bool
+        Fill `Answer.work` where the piece itself is recognised; the ranking does not depend on it.
 
     Returns
     -------
@@ -79,12 +83,12 @@ def identify(
     chosen = _candidates(asked, candidates)
     started = time.perf_counter()
     if isinstance(source, Score):
-        return _answer(source, None, None, asked, chosen, explain, top, started)
+        return _answer(source, None, None, asked, chosen, explain, top, started, work)
     name = name_of(source)
     data = bytes_of(source, name)
     score = read(data, name=name)
     sha256 = hashlib.sha256(data).hexdigest()
-    return _answer(score, name, sha256, asked, chosen, explain, top, started)
+    return _answer(score, name, sha256, asked, chosen, explain, top, started, work)
 
 
 def identify_many(
@@ -96,6 +100,7 @@ def identify_many(
     explain: bool = False,
     top: int | None = None,
     jobs: int | None = None,
+    work: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """The contract's JSON object for each file, answers and errors alike, in the order of the input.
 
@@ -115,13 +120,14 @@ def identify_many(
     rest = iter(sources)
     few = list(itertools.islice(rest, FEW + 1))
     if len(few) <= FEW:
-        return _answers_here(few, asked, chosen, explain, top)
+        return _answers_here(few, asked, chosen, explain, top, work)
     options = {
         "model": str(asked.model.folder),
         "fuse": [os.fspath(other) for other in fuse],
         "candidates": list(candidates) if candidates is not None else None,
         "explain": explain,
         "top": top,
+        "work": work,
     }
     return _answers(itertools.chain(few, rest), jobs, options)
 
@@ -132,6 +138,7 @@ def _answers_here(
     candidates: list[int] | None,
     explain: bool,
     top: int | None,
+    work: bool,
 ) -> Iterator[dict[str, Any]]:
     """Read as `read` does, small MIDI in this process and everything else in a worker, and judged here."""
 
@@ -140,7 +147,7 @@ def _answers_here(
         try:
             if isinstance(result, FugatoError):
                 raise result
-            return _answer(result, name, sha256, asked, candidates, explain, top, started).to_dict()
+            return _answer(result, name, sha256, asked, candidates, explain, top, started, work).to_dict()
         except FugatoError as error:
             return {**error.to_dict(), "input": name}
 
@@ -178,12 +185,13 @@ def answer_bytes(
     candidates: list[str] | None,
     explain: bool,
     top: int | None,
+    work: bool = True,
 ) -> bytes:
     """One answer as JSON, for `fugato.read.read_many` to call in a worker process."""
     started = time.perf_counter()
     asked = panel(model, *fuse)
     chosen = _candidates(asked, candidates)
-    answer = _answer(score, name, sha256, asked, chosen, explain, top, started)
+    answer = _answer(score, name, sha256, asked, chosen, explain, top, started, work)
     return json.dumps(answer.to_dict(), ensure_ascii=False).encode()
 
 
@@ -214,6 +222,7 @@ def _answer(
     explain: bool,
     top: int | None,
     started: float,
+    work: bool = True,
 ) -> Answer:
     events = judgeable(score, name)
     probabilities, surest = asked.answer(score, events, candidates)
@@ -225,6 +234,7 @@ def _answer(
     threshold = float(card.calibration.get("known_threshold", 0.0))
     known = candidates is not None or surest >= threshold
     warnings = list(score.warnings)
+    known_works = shipped_works() if work else None
     if len(events) < SHORT_EVENTS:
         warnings.append(f"the piece is short ({len(score.pitched)} notes): the answer is less certain than it looks")
     return Answer(
@@ -237,6 +247,7 @@ def _answer(
         music={"notes": len(score.pitched), "bars": len(score.bars), "seconds": round(score.seconds, 1)},
         period=_level_up(ranking, "period"),
         repertoire=_level_up(ranking, "repertoire"),
+        work=known_works.recognise(events, card) if known_works else None,
         evidence=_evidence(asked, score, events, ranking) if explain else None,
         warnings=tuple(warnings),
         elapsed=time.perf_counter() - started,

@@ -445,3 +445,22 @@ def test_what_is_stopped_by_is_never_augmented(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(loop._Windows, "__init__", watched)
     trained(tmp_path, epochs=1)
     assert asked == [(N_LEARNT, True), (N_WATCHED, False)]
+
+
+def test_a_recurrent_network_trains_with_one_thread_and_leaves_the_others_as_they_were(tmp_path: Path) -> None:
+    import torch
+
+    seen = []
+
+    def watch(epoch: int, figures: dict[str, float]) -> bool:
+        seen.append(torch.get_num_threads())
+        return True
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trained(tmp_path / "lstm", n=16, watched=8, watch=watch)
+        trained(tmp_path / "transformer", recipe("composer", "note-transformer"), n=16, watched=8, watch=watch)
+        assert seen == [1, 2] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

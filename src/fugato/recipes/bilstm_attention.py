@@ -56,5 +56,6 @@ RECIPE = NetworkRecipe(
     GRID={"units": (64, 128), "dropout": (0.3, 0.5), "learning_rate": (1e-3, 5e-4), "batch_size": (64, 128)},
     SPACE={"units": (32, 256), "dropout": (0.0, 0.6), "learning_rate": (1e-4, 1e-2)},
     BUDGETS={"full": {}, "small": {"epochs": 30}},
+    threads=1,
     published=Published(0.9038, "classics, four composers", "mixed-chunks"),
 )

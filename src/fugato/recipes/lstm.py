@@ -55,5 +55,6 @@ RECIPE = NetworkRecipe(
     SPACE={"units": (32, 256), "dropout": (0.0, 0.6), "learning_rate": (1e-4, 1e-2), "l2": (1e-6, 1e-2)},
     BUDGETS={"full": {}, "small": {}},
     penalties={"l2": ("recurrent.lstm.weight", "output.weight")},
+    threads=1,
     published=Published(0.8506, "classics, four composers", "mixed-chunks"),
 )

@@ -118,6 +118,8 @@ class NetworkRecipe:
     penalties : dict
         Name of a setting and which parameters (by a part of their names) its square is added of.
     published : Published, optional
+    threads : int
+        On a CPU; 0 for all. The steps of a small recurrent network are too short to share: its threads would wait for each other.
     hop, serve_hop, limit : int
         Rows between windows in training and in use, windows a piece at most; 0 for the kind's own.
     """
@@ -131,6 +133,7 @@ class NetworkRecipe:
     BUDGETS: dict[str, dict[str, float]] = field(default_factory=lambda: {"full": {}})
     penalties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     published: Published | None = None
+    threads: int = 0
     hop: int = 0
     serve_hop: int = 0
     limit: int = 0

@@ -56,6 +56,7 @@ RECIPE = NetworkRecipe(
     GRID={"learning_rate": (1e-4, 1e-3, 1e-2), "units": (16, 32, 64), "dropout": (0.2, 0.4)},
     SPACE={"units": (8, 64), "dropout": (0.0, 0.6), "learning_rate": (1e-5, 1e-2)},
     BUDGETS={"full": {}, "small": {"epochs": 100, "learning_rate": 5e-4}},
-    published=Published(0.89, "nine", "random-windows", (0.72, 0.08, 0.2), hop=10),
+    threads=1,
+    published=Published(0.89, "nine", "random-windows", (0.72, 0.08, 0.2), hop=1),
     limit=10,
 )

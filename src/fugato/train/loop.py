@@ -15,6 +15,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -381,7 +382,8 @@ def fit(
     module = Classifier(recipe, network, settings, weight, seed)
     keeper = _Keeper(folder, settings, progress, watch)
     if not (folder / DONE).exists():
-        _run(module, keeper, learn, valid, recipe.kind, settings, folder, seed, devices, nodes, precision)
+        with _threads(recipe.threads):
+            _run(module, keeper, learn, valid, recipe.kind, settings, folder, seed, devices, nodes, precision)
         if not keeper.history:
             raise FugatoError("bad-data", "There was nothing to learn from.")
         summary = {"history": keeper.history, "best_epoch": keeper.best_epoch}
@@ -391,6 +393,17 @@ def fit(
     network.load_state_dict(torch.load(folder / BEST, weights_only=True, map_location="cpu"))
     network.eval().cpu()
     return Trained(network, done["history"], done["best_epoch"])
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """So many threads on the CPU, all for 0; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(n or before, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run(

@@ -1,0 +1,83 @@
+"""What the benchmarks cut out of pieces is what they say: bars, seconds, one file of each work, the same notes under other encodings."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fugato.corpus import Corpus, Piece
+from fugato.read import read
+from fugato.score import Score
+
+from .music_files import midi_of
+from .music_styles import performed, styled
+
+
+Script = Callable[[str], Any]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """A module of benchmarks/ by name."""
+    pytest.importorskip("scipy", reason="training needs the extra train")
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
+
+    return importlib.import_module
+
+
+def test_bars_are_cut_out_and_the_rest_moves_together(script: Script) -> None:
+    score = Score.from_notes(np.arange(16), np.ones(16), 60 + np.arange(16))
+    left = script("explain").without(score, np.array([1, 3]))
+    assert left.notes["pitch"].tolist() == [60, 61, 62, 63, 68, 69, 70, 71]
+    assert left.notes["onset"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7] and left.bars.tolist() == [0, 4]
+    assert left.beats == score.beats
+
+
+def test_an_excerpt_has_the_length_that_was_asked_for(script: Script) -> None:
+    module, rng = script("excerpts"), np.random.default_rng(0)
+    piece = styled("Bach", 240)
+    for length in (1, 8, 16):
+        cut = module.some_bars(piece, length, rng)
+        assert len(cut.bars) == length and cut.notes["onset"].min() >= 0 and cut.notes["onset"].max() < 4 * length
+    assert module.some_bars(piece, 17, rng) is None
+    played = performed(piece)
+    cut = module.some_seconds(played, 10, rng)
+    assert cut.notes["onset_seconds"][0] == 0 and 9 < cut.notes["onset_seconds"].max() < 10 and cut.beats == "default"
+    assert module.some_seconds(played, 100, rng) is None
+
+
+def test_one_file_of_each_work_is_taken_and_not_too_many(script: Script) -> None:
+    pieces = [
+        Piece(id=str(i), path=f"{i}.mid", composer="AB"[i % 2], group=f"work {i // 4} {i % 2}") for i in range(40)
+    ]
+    kept = script("held_out").one_a_work(Corpus(pieces), 6)
+    groups = [p.group for p in kept]
+    assert len(set(groups)) == len(groups) == 12 and kept.composers() == {"A": 6, "B": 6}
+
+
+def test_a_changed_file_holds_the_same_music(script: Script) -> None:
+    symusic = pytest.importorskip("symusic")
+    module = script("invariance")
+    assert symusic.__version__
+    data = midi_of(styled("Chopin", 241))
+    before = read(data)
+    seen = {}
+    for kind, exactly, change in module.changes("notated"):
+        after = read(module.written(data, change))
+        seen[kind, exactly] = after
+        if kind != "transposed":
+            assert sorted(after.notes["pitch"].tolist()) == sorted(before.notes["pitch"].tolist()), kind
+    assert len(seen) == 1 + len(module.TRANSPOSED) + len(module.FASTER) + 2 + len(module.TICKS)
+    raised = seen["transposed", "+6"].notes["pitch"].astype(int)
+    assert sorted(raised.tolist()) == sorted((before.notes["pitch"].astype(int) + 6).tolist())
+    assert seen["tempo", "x 2"].seconds == pytest.approx(before.seconds / 2, rel=1e-3)
+    assert set(seen["velocities flattened", ""].notes["velocity"].tolist()) == {64}
+    assert seen["ticks changed", "96"].ticks_per_quarter == 96
+    stretched = read(module.written(data, module.faster(0.5, "default")))
+    assert stretched.end == pytest.approx(2 * before.end, rel=1e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,25 @@ def test_random_windows_put_a_piece_on_all_sides() -> None:
     assert [len(side) for side in sides] == [128, 16, 16]
     assert len(np.unique(np.concatenate([side.which for side in sides]))) == 160, "no window twice"
     assert set(piece[sides.judge.which]) == set(piece[sides.learn.which]) == {0, 1, 2, 3}
+
+
+def test_a_collections_own_folders_are_judged_apart(small: None, styled_folder: Path, tmp_path: Path) -> None:
+    side = ("train", "train", "dev", "test")
+    filed = Corpus(
+        (
+            replace(piece, extra={**piece.extra, "split": side[i % 4]})
+            for i, piece in enumerate(load_corpus(styled_folder))
+        ),
+        "filed",
+    )
+    table = benchmark("composer", filed, out=tmp_path / "out", recipes=RECIPES, protocols=("filed",), jobs=1)
+    for name in RECIPES:
+        found = table["recipes"][name]["filed"]
+        assert found["pieces"] == sum(i % 4 == 3 for i in range(len(filed))) and 0 <= found["accuracy"] <= 1
+    assert table["recipes"]["ngram-linear"]["filed"]["accuracy"] > 0.6, "chance is a third"
+    assert "window accuracy" in table["recipes"]["note-lstm"]["filed"]
+    with pytest.raises(FugatoError, match="no folders train, dev and test"):
+        benchmark("composer", styled_folder, out=tmp_path / "out", recipes=RECIPES, protocols=("filed",), jobs=1)
 
 
 @pytest.mark.parametrize(

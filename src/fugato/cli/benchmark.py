@@ -24,7 +24,12 @@ def benchmark(
     ],
     recipes: Annotated[str | None, typer.Option("--recipes", metavar="A,B", help="Only these recipes.")] = None,
     protocols: Annotated[
-        str, typer.Option("--protocols", metavar="published,honest", help="Ways to split; both by default.")
+        str,
+        typer.Option(
+            "--protocols",
+            metavar="published,honest",
+            help="Ways to split; 'filed' takes the collection's own train, dev and test.",
+        ),
     ] = "published,honest",
     composers: Annotated[
         str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")

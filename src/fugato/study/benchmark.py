@@ -40,6 +40,8 @@ HEAVY: Final = ("pianoroll-cnn", "spectrogram-cnn")  # judged on one holdout und
 PUBLISHED_PIECES: Final = 120  # a composer, of the study of four
 MIXED_SEEDS: Final = (42, 1, 2, 3, 4)  # the first is the publication's
 QUARTERS: Final = 4
+PROTOCOLS: Final = ("published", "filed", "honest")
+SIDES: Final = {"train": 0, "dev": 1, "valid": 1, "validation": 1, "test": 2}  # names that collections give their sides
 TIMED: Final = 20  # pieces whose answers are timed
 FLOOR: Final = 1e-9
 
@@ -97,7 +99,8 @@ def benchmark(
     out : path
         Folder for ``table.json``, ``table.md`` and what has been trained; a second run goes on there.
     recipes : sequence of str
-    protocols : collection of "published" and "honest"
+    protocols : collection of "published", "filed" and "honest"
+        "filed" learns from the collection's own train folder, stops by its dev folder and judges its test folder, where it has them.
     composers, without : collections of str
         As `fugato.train.train`.
     folds : int
@@ -122,9 +125,9 @@ def benchmark(
     if task != "composer":
         raise FugatoError("bad-option", f"There is no benchmark for {task!r}; choose composer.")
     hows = [find_recipe(task, name) for name in recipes]
-    if unknown := set(protocols) - {"published", "honest"}:
+    if unknown := set(protocols) - set(PROTOCOLS):
         raise FugatoError(
-            "bad-option", f"There is no protocol {', '.join(sorted(unknown))}; choose published or honest."
+            "bad-option", f"There is no protocol {', '.join(sorted(unknown))}; choose {' or '.join(PROTOCOLS)}."
         )
     if folds < 2:
         raise FugatoError("bad-option", f"folds is {folds}; it must be at least 2.")
@@ -170,6 +173,8 @@ def benchmark(
             row["published figure"] = {"accuracy": how.published.accuracy, "on": how.published.corpus}
         if "published" in protocols:
             row["published protocol"] = _published(how, shared) if is_network else _random_files(how, shared)
+        if "filed" in protocols:
+            row["filed"] = _filed(how, shared)
         if "honest" in protocols:
             row["honest"], heard[how.NAME] = _honest(how, shared)
         table["recipes"][how.NAME] = row
@@ -234,36 +239,43 @@ def _network_folds(how: Any, task: _Task, split: Split) -> list[dict[str, Any]]:
         learn, judge = np.flatnonzero((part != judged_part) & (part >= 0)), np.flatnonzero(part == judged_part)
         some, stop = networks.divide(learn, labels, works, ids, task.seed)
         tell = task.stage(f"{how.NAME}, fold {number + 1}")
-        trained = networks.run(
-            how,
-            windows,
-            label,
-            len(task.names),
-            some,
-            stop,
-            settings,
-            folder,
-            tell,
-            {"seed": task.seed, "resume": True},
+        trained, result = _judged(how, task, windows, label, (some, stop, judge), settings, folder, tell)
+        result["latency"] = np.array(
+            _latency(how, task, _network_parts(trained.network, windows)) if number == 0 else 0.0
         )
-        which = windows.of_pieces(judge)
-        given = probabilities(trained.network, windows, which)
-        heard = np.unique(windows.piece[which])
-        result = {
-            "ids": np.array([ids[i] for i in heard]),
-            "logits": np.array([piece_logits(given[windows.piece[which] == i]) for i in heard]),
-            "window_truth": label[windows.piece[which]],
-            "window_named": given.argmax(axis=1),
-            "seconds": np.array(trained.seconds),
-            "parameters": np.array(n_parameters(trained.network)),
-            "latency": np.array(_latency(how, task, _network_parts(trained.network, windows)) if number == 0 else 0.0),
-        }
         results.append(_keep(folder, key, result))
     return results
 
 
+def _judged(
+    how: Any,
+    task: _Task,
+    windows: store.Windows,
+    label: Ints,
+    sides: tuple[Ints, Ints, Ints],
+    settings: dict[str, float],
+    folder: Path,
+    tell: Callable[[int, int], None] | None,
+) -> tuple[Any, dict[str, Any]]:
+    """A network that learnt from some pieces and stopped by others, and what it said of the windows and pieces of the third side."""
+    learn, stop, judge = sides
+    options = {"seed": task.seed, "resume": True}
+    trained = networks.run(how, windows, label, len(task.names), learn, stop, settings, folder, tell, options)
+    which = windows.of_pieces(judge)
+    given = probabilities(trained.network, windows, which)
+    heard = np.unique(windows.piece[which])
+    return trained, {
+        "ids": np.array([windows.pieces[i].id for i in heard]),
+        "logits": np.array([piece_logits(given[windows.piece[which] == i]) for i in heard]),
+        "window_truth": label[windows.piece[which]],
+        "window_named": given.argmax(axis=1),
+        "seconds": np.array(trained.seconds),
+        "parameters": np.array(n_parameters(trained.network)),
+    }
+
+
 def _direct_folds(how: Any, task: _Task, split: Split) -> list[dict[str, Any]]:
-    folders = [task.out / how.NAME / "honest" / f"fold-{i}" for i in range(len(list(split.sides())))]
+    folders = [task.out / how.NAME / "honest" / f"fold-{i}" for i in range(len(_judged_parts(split)))]
     shared = {"ids": task.corpus.ids, "folds": list(split.folds), "settings": how.DEFAULTS}
     keys = [{**shared, "fold": i} for i in range(len(folders))]
     found = [_kept(folder, key) for folder, key in zip(folders, keys, strict=True)]
@@ -296,6 +308,42 @@ def _direct_folds(how: Any, task: _Task, split: Split) -> list[dict[str, Any]]:
 
 def _judged_parts(split: Split) -> list[int]:
     return [len(split.parts) - 1] if split.kind == "parts" else list(range(len(split.parts)))
+
+
+# -- by the collection's own folders -------------------------------------------------------------------------------------
+
+
+def _filed(how: Any, task: _Task) -> dict[str, Any]:
+    """Accuracy on the collection's own test folder, over windows and over pieces."""
+    side = {piece.id: SIDES.get(str(piece.extra.get("split", "")).lower(), -1) for piece in task.corpus}
+    if set(side.values()) != {0, 1, 2}:
+        raise FugatoError("bad-data", "It has no folders train, dev and test of its own.", task.corpus.name)
+    folder = task.out / how.NAME / "filed"
+    if hasattr(how, "kind"):
+        windows, labels, _ = _windows(how, task)
+        place = np.array([side[piece.id] for piece in windows.pieces])
+        settings = how.settings({}, task.budget)
+        key = {"settings": settings, "place": place.tolist()}
+        if (result := _kept(folder, key)) is None:
+            label = metrics.encode(labels, task.names)
+            sides = (np.flatnonzero(place == 0), np.flatnonzero(place == 1), np.flatnonzero(place == 2))
+            tell = task.stage(f"{how.NAME}, by folders")
+            result = _keep(folder, key, _judged(how, task, windows, label, sides, settings, folder, tell)[1])
+        over = {"window accuracy": metrics.accuracy(result["window_truth"], result["window_named"])}
+    else:  # it stops by nothing: it learns from the dev folder too
+        shown = replace(task, out=task.out / "filed")
+        ids = tuple(task.corpus.ids)
+        parts = Split("filed", "filed", 0, ids, tuple(side[i] // 2 for i in ids), ("learn", "judge"), "parts", False)
+        (result,), over = _direct_folds(how, shown, parts), {}
+    truth = metrics.encode([task.piece[i].composer for i in result["ids"]], task.names)
+    named = result["logits"].argmax(axis=1)
+    return {
+        "protocol": "the collection's own folders: learnt from train, stopped by dev, judged on test",
+        "pieces": len(truth),
+        **over,
+        "accuracy": metrics.accuracy(truth, named),
+        "balanced_accuracy": metrics.balanced_accuracy(truth, named),
+    }
 
 
 # -- as published ------------------------------------------------------------------------------------------------------
@@ -506,9 +554,9 @@ def _write(folder: Path, table: dict[str, Any]) -> None:
 def markdown(table: dict[str, Any]) -> str:
     """The table for people: one row a recipe, the two protocols never in one column."""
     lines = [
-        "| recipe | published figure | published protocol: windows | honest: windows, balanced | honest: pieces, balanced | macro-F1 "
-        "| pieces | training s | parameters | ms a piece |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| recipe | published figure | published protocol: windows | own folders: windows / pieces | honest: windows, balanced "
+        "| honest: pieces, balanced | macro-F1 | pieces | training s | parameters | ms a piece |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in table["recipes"].items():
         figure = row.get("published figure", {}).get("accuracy")
@@ -522,6 +570,7 @@ def markdown(table: dict[str, Any]) -> str:
             name,
             _number(figure),
             _number(as_published) + _range(row.get("published protocol", {}).get("accuracies", [])),
+            _filed_cell(row.get("filed")),
             _number(window),
             f"{_number(pieces.get('balanced_accuracy'))} [{_number(low)}, {_number(high)}]{held}" if pieces else "",
             _number(pieces.get("macro_f1")),
@@ -532,6 +581,10 @@ def markdown(table: dict[str, Any]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _filed_cell(filed: dict[str, Any] | None) -> str:
+    return "" if filed is None else f"{_number(filed.get('window accuracy')) or '–'} / {_number(filed['accuracy'])}"
 
 
 def _range(values: Sequence[float]) -> str:

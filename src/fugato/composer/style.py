@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from fugato.answer import ModelName
 from fugato.composer.identify import judgeable
-from fugato.corpus import Corpus, Piece, load_corpus
+from fugato.corpus import Corpus, Piece, composer_info, load_corpus
 from fugato.corpus.corpus import label_of
 from fugato.corpus.works import Hashes, fingerprint, same_work
 from fugato.errors import FugatoError
@@ -432,10 +432,11 @@ def list_collection(data: str | os.PathLike[str] | Corpus) -> Corpus:
     if isinstance(data, Corpus) or not os.path.isdir(data) or os.path.isfile(os.path.join(data, "index.csv")):
         return load_corpus(data)
     top = Path(data)
+    own = composer_info(top.resolve().name)  # of the folder of one composer
     pieces = []
     for path in find_files(top):
         parts = path.relative_to(top).parts
-        composer = label_of(parts[0]) if len(parts) > 1 else ""
+        composer = label_of(parts[0]) if len(parts) > 1 else own.name if own is not None else ""
         pieces.append(Piece(id="/".join(parts), path=str(path), composer=composer, title=path.stem))
     if not pieces:
         raise FugatoError("bad-data", "There is no music in it.", str(top))

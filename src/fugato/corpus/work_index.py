@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any, Final, NamedTuple
 
@@ -77,8 +78,9 @@ def is_simple(steps: NDArray[np.int64]) -> NDArray[np.bool_]:
     return simple
 
 
+@lru_cache(maxsize=1)
 def simple_grams() -> Hashes:
-    """The hashes of all simple figures with steps up to `WIDEST`, ascending; half a million, made in about a second."""
+    """The hashes of all simple figures with steps up to `WIDEST`, ascending; half a million, made in about a second, once."""
     found = [np.unique(_line_hashes(figures, salt)) for figures in _simple_figures() for salt in SALTS]
     return np.unique(np.concatenate(found))
 

@@ -46,6 +46,7 @@ def test_there_are_pages_that_run() -> None:
         "featurise-and-explore.md",
         "identify.md",
         "listen.md",
+        "recognise.md",
         "report.md",
         "train-and-tune.md",
     ]

@@ -18,7 +18,6 @@ from fugato.score import Score
 from .music_files import midi_of
 from .music_styles import performed, styled
 
-
 Script = Callable[[str], Any]
 
 

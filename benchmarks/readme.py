@@ -148,9 +148,33 @@ def how_we_measure() -> dict[str, str]:
     return {
         "protocols": "\n".join(lines) + "\n",
         "published": "\n".join(tables),
+        "quarters": quarters(),
         "probe": "\n".join(probe) + "\n",
         "performances": f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works.\n",
     }
+
+
+def quarters() -> str:
+    """Accuracy along the mixed windows of a composer: what the published figures of four composers hang on."""
+    if not (RESULTS / "published_four.json").exists():
+        return ""
+    found = {
+        name: row["published protocol"]
+        for name, row in load("published_four")["recipes"].items()
+        if "quarters" in row.get("published protocol", {})
+    }
+    lines = [
+        "| windows of a composer, by start | pieces in a window | " + " | ".join(found) + " |",
+        "|---|---|" + "---|" * len(found),
+    ]
+    pieces = next(iter(found.values()))["quarters"]["pieces a window"]
+    for number, name in enumerate(("first quarter", "second", "third", "last")):
+        cells = [
+            f"{row['quarters']['accuracy'][number]:.3f} (worst {row['quarters']['lowest'][number]:.2f})"
+            for row in found.values()
+        ]
+        lines.append(f"| {name} | {pieces[number]:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def weights() -> str:

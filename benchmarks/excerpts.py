@@ -1,6 +1,7 @@
 """How much music does it take? Accuracy against the length of the excerpt, on works that the model has not seen.
 
     python benchmarks/excerpts.py                    a model of other works (trained first, some minutes)
+    python benchmarks/excerpts.py --picture          draws the result again
 
 Scores: excerpts of 8, 16, 32 and 64 bars, `DRAWS` of each piece at starts drawn at random, and the whole. Performances: MAESTRO's of
 composers that the model knows and of works that are not in its training, at most `PERFORMANCES`; excerpts of 15 to 120 seconds.
@@ -119,21 +120,25 @@ def curve(rows: list[dict[str, Any]], lengths: tuple[int, ...]) -> dict[str, Any
 
 
 def draw(result: dict[str, Any]) -> None:
+    """The same long pieces at every point: the first name, and the first three."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 3.7), facecolor="white")
     for number, (what, lengths, unit) in enumerate((("scores", BARS, "bars"), ("performances", SECONDS, "seconds"))):
-        axes = figure.add_axes((0.07 + 0.49 * number, 0.16, 0.41, 0.66))
+        axes = figure.add_axes((0.07 + 0.49 * number, 0.15, 0.42, 0.71))
         at = np.arange(len(lengths) + 1)
-        for name, colour in (("long pieces", ACCENT), ("all pieces", SECOND)):
-            points = list(result[what][name].values())
-            value = np.array([p["accuracy"] for p in points])
-            low, high = np.array([p["interval"] for p in points]).T
-            axes.fill_between(at, low, high, color=colour, alpha=0.12, linewidth=0)
-            label = f"pieces of {lengths[-1]} {unit} or more" if name == "long pieces" else "all that are long enough"
+        points = list(result[what]["long pieces"].values())
+        low, high = np.array([p["interval"] for p in points]).T
+        axes.fill_between(at, low, high, color=ACCENT, alpha=0.15, linewidth=0)
+        for key, label, colour in (
+            ("among the first three", "among the first three names", SECOND),
+            ("accuracy", "the first name", ACCENT),
+        ):
+            value = [p[key] for p in points]
             axes.plot(at, value, "o-", color=colour, linewidth=1.8, markersize=5, label=label)
+        axes.axhline(1 / result["composers"], color=MUTED, linewidth=0.9, linestyle=":", label="chance")
         axes.set_xticks(at, [*map(str, lengths), "whole"])
-        axes.set_xlabel(unit, color=MUTED)
+        axes.set_xlabel(f"{unit} ({points[0]['pieces']} pieces)", color=MUTED)
         axes.set_ylim(0, 1)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "25 %", "50 %", "75 %", "100 %"])
         axes.grid(axis="y", color=FAINT)
@@ -141,14 +146,19 @@ def draw(result: dict[str, Any]) -> None:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(FAINT)
-        axes.legend(frameon=False, fontsize=8, labelcolor=MUTED, loc="lower right")
-        axes.set_title(f"{what.capitalize()}: named rightly", loc="left", color=INK, fontsize=11, weight="bold")
+        axes.legend(frameon=False, fontsize=8, labelcolor=MUTED, loc="upper left")
+        axes.set_title(f"Excerpts of {what}: the composer is", loc="left", color=INK, fontsize=11, weight="bold")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=130, metadata={"Software": "Fugato"})
 
 
 def main() -> None:
-    args = options(__doc__).parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--picture", action="store_true", help="only draw the result that is there")
+    args = parser.parse_args()
+    if args.picture:
+        draw(json.loads(RESULT.read_text()))
+        return
     folder, pieces, corpus = prepared(args)
     model = panel(str(folder))
     listed = json.loads(folder.with_name(folder.name + ".json").read_text())

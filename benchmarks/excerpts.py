@@ -68,19 +68,19 @@ def some_seconds(score: Score, length: int, rng: np.random.Generator) -> Score |
     )
 
 
-def place(model: Panel, score: Score, composer: str) -> float:
-    """Of the true composer in the ranking, from 1; infinite where the excerpt cannot be judged."""
+def place(model: Panel, score: Score, composer: str) -> tuple[float, float]:
+    """Of the true composer in the ranking, from 1, and the first name's probability; infinite and 0 where it cannot be judged."""
     try:
         found, _ = model.answer(score, judgeable(score), None)
     except FugatoError:
-        return math.inf
-    return float(1 + (found > found[model.labels.index(composer)]).sum())
+        return math.inf, 0.0
+    return float(1 + (found > found[model.labels.index(composer)]).sum()), float(found.max())
 
 
 def judge(
     model: Panel, pieces: list[Piece], cut: Cut, lengths: tuple[int, ...], rng: np.random.Generator
 ) -> list[dict]:
-    """A row a piece: places at each length (`DRAWS` of them) and of the whole."""
+    """A row a piece: places and probabilities at each length (`DRAWS` of them) and of the whole."""
     rows = []
     for piece in pieces:
         try:
@@ -104,8 +104,9 @@ def curve(rows: list[dict[str, Any]], lengths: tuple[int, ...]) -> dict[str, Any
         out[name] = {}
         for length in [*map(str, lengths), "whole"]:
             here = [r for r in chosen if r[length]]
-            hit = np.array([np.mean([p == 1 for p in r[length]]) for r in here])
-            third = np.array([np.mean([p <= 3 for p in r[length]]) for r in here])
+            hit = np.array([np.mean([p == 1 for p, _ in r[length]]) for r in here])
+            third = np.array([np.mean([p <= 3 for p, _ in r[length]]) for r in here])
+            sure = np.array([np.mean([s for _, s in r[length]]) for r in here])
             works, composers = np.array([r["work"] for r in here]), np.array([r["composer"] for r in here])
             found = metrics.bootstrap_interval(lambda h: float(np.mean(h)), hit, groups=works)
             out[name][length] = {
@@ -114,6 +115,7 @@ def curve(rows: list[dict[str, Any]], lengths: tuple[int, ...]) -> dict[str, Any
                 "interval": [round(found.low, 4), round(found.high, 4)],
                 "balanced_accuracy": round(float(np.mean([hit[composers == c].mean() for c in set(composers)])), 4),
                 "among the first three": round(float(third.mean()), 4),
+                "mean probability of the first name": round(float(sure.mean()), 4),
             }
             print(f"{name:12} {length:>6}  {out[name][length]}")
     return out

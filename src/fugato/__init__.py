@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .answer import Answer
-    from .composer import Listener, identify
+    from .composer import Listener, compare, embed, identify, neighbours
     from .corpus import audit, load_corpus
     from .errors import FugatoError
     from .models import load_model
@@ -33,6 +33,9 @@ _WHERE: Final[dict[str, str]] = {
     "read_all": "fugato.read",
     "identify": "fugato.composer",
     "Listener": "fugato.composer",
+    "embed": "fugato.composer",
+    "compare": "fugato.composer",
+    "neighbours": "fugato.composer",
     "plot": "fugato.write",
     "write": "fugato.write",
     "load_model": "fugato.models",
@@ -50,6 +53,9 @@ __all__ = [
     "read_all",
     "identify",
     "Listener",
+    "embed",
+    "compare",
+    "neighbours",
     "plot",
     "write",
     "load_model",

@@ -18,11 +18,16 @@ from .featurise import featurise
 from .identify import identify
 from .models import models
 from .report import report
+from .style import compare, embed, map, neighbours
 from .train import train
 from .tune import tune
 
 COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (identify, "fugato identify nocturne.mid --explain --plot nocturne.png"),
+    (compare, "fugato compare edition.mid performance.mid"),
+    (neighbours, "fugato neighbours nocturne.mid my-folder/"),
+    (map, "fugato map my-folder/ --out map.html"),
+    (embed, "fugato embed my-folder/ --out vectors.jsonl"),
     (audit, "fugato audit my-folder/ --out report/"),
     (explore, "fugato explore my-folder/ --out pictures/"),
     (featurise, "fugato featurise my-folder/ --out features.parquet"),

@@ -41,7 +41,6 @@ from build_style import audited, learnt_from  # noqa: E402
 from composers import corpora  # noqa: E402
 
 RESULTS = HERE / "results"
-NEAR = 5
 MUSIC21_PAIRS, MUSIC21_NOTES = 60, 300
 LEFT_OUT = ("hostile", "gtzan")
 
@@ -229,10 +228,10 @@ def composers(corpus: Corpus) -> dict[str, Any]:
         performance_truth += names[asked].tolist()
         performance_groups += works[asked].tolist()
         for kind, vectors in kinds.items():
-            named[kind] += _voted(vectors[one[judge]], vectors[one[learn]], names[one[learn]])
-            performance_named[kind] += _voted(vectors[asked], vectors[one[learn]], names[one[learn]])
+            named[kind] += style.nearest_names(vectors[one[judge]], vectors[one[learn]], names[one[learn]])
+            performance_named[kind] += style.nearest_names(vectors[asked], vectors[one[learn]], names[one[learn]])
     out: dict[str, Any] = {
-        "what": f"{NEAR} nearest works vote with their cosines; a file a work; folds of works that the space was not learnt from",
+        "what": f"{style.NEAR} nearest works vote with their cosines; a file a work; folds of works that the space was not learnt from",
         "works": len(one),
         "composers": len(set(names[one].tolist())),
         "always the commonest": max(Counter(truth).values()) / len(truth),
@@ -243,19 +242,6 @@ def composers(corpus: Corpus) -> dict[str, Any]:
             "MAESTRO performances": _accuracy(performance_truth, performance_named[kind], performance_groups),
         }
         print(kind, out[kind])
-    return out
-
-
-def _voted(asked: Any, known: Any, names: Any) -> list[str]:
-    labels, index = np.unique(names, return_inverse=True)
-    out = []
-    for part in np.array_split(asked, max(len(asked) // 500, 1)):
-        cosine = part @ known.T
-        best = np.argpartition(-cosine, NEAR, axis=1)[:, :NEAR]
-        votes = np.zeros((len(part), len(labels)))
-        for column in best.T:
-            np.add.at(votes, (np.arange(len(part)), index[column]), cosine[np.arange(len(part)), column])
-        out += labels[votes.argmax(axis=1)].tolist()
     return out
 
 

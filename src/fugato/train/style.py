@@ -34,6 +34,7 @@ SHRINKAGE: Final = (
 )
 LEAST_WORKS: Final = 5  # of a composer whose works are compared with each other
 QUANTILES: Final = 201  # of a table: every half per cent
+NEAR: Final = 5  # pieces that vote for a composer
 PAIRS: Final = 200_000  # of works that a table is made from
 
 Floats = NDArray[np.float32]
@@ -219,6 +220,35 @@ def tables(
             ]
         )
         out[name] = [round(float(q), 4) for q in np.quantile(cosine, steps)]
+    return out
+
+
+def nearest_names(asked: Floats, known: Floats, names: NDArray[Any], near: int = NEAR) -> list[str]:
+    """The composer for whom the nearest known pieces vote with their cosines.
+
+    Parameters
+    ----------
+    asked : ndarray of float32, shape=(m, n_dimensions)
+    known : ndarray of float32, shape=(n, n_dimensions)
+    names : ndarray of str, shape=(n,)
+        Composers of the known pieces.
+    near : int
+        How many vote; fewer than n.
+
+    Returns
+    -------
+    list of str, length m
+    """
+    labels, index = np.unique(names, return_inverse=True)
+    out: list[str] = []
+    for part in np.array_split(asked, max(len(asked) // 500, 1)):
+        cosine = part @ known.T
+        best = np.argpartition(-cosine, near, axis=1)[:, :near]
+        rows = np.arange(len(part))
+        votes = np.zeros((len(part), len(labels)))
+        for column in best.T:
+            np.add.at(votes, (rows, index[column]), cosine[rows, column])
+        out += labels[votes.argmax(axis=1)].tolist()
     return out
 
 

@@ -65,7 +65,7 @@ def main() -> None:
     out = home() / "benchmark" / args.what
     options: dict[str, Any] = {"recipes": recipes, "folds": folds, "budget": args.budget}
     if args.what == "nine" and "published" in protocols:  # the publication had the train folder alone
-        learnt = pieces.filter(lambda piece: piece.extra["split"] == "train")
+        learnt = pieces.filter(lambda piece: piece.split == "train")
         as_published = benchmark("composer", learnt, out=out / "train", protocols=("published",), **options)
         table = benchmark("composer", pieces, out=out, protocols=[p for p in protocols if p != "published"], **options)
         for name, row in as_published["recipes"].items():

@@ -140,10 +140,7 @@ def test_random_windows_put_a_piece_on_all_sides() -> None:
 def test_a_collections_own_folders_are_judged_apart(small: None, styled_folder: Path, tmp_path: Path) -> None:
     side = ("train", "train", "dev", "test")
     filed = Corpus(
-        (
-            replace(piece, extra={**piece.extra, "split": side[i % 4]})
-            for i, piece in enumerate(load_corpus(styled_folder))
-        ),
+        (replace(piece, split=side[i % 4]) for i, piece in enumerate(load_corpus(styled_folder))),
         "filed",
     )
     table = benchmark("composer", filed, out=tmp_path / "out", recipes=RECIPES, protocols=("filed",), jobs=1)

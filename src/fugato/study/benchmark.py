@@ -315,7 +315,7 @@ def _judged_parts(split: Split) -> list[int]:
 
 def _filed(how: Any, task: _Task) -> dict[str, Any]:
     """Accuracy on the collection's own test folder, over windows and over pieces."""
-    side = {piece.id: SIDES.get(str(piece.extra.get("split", "")).lower(), -1) for piece in task.corpus}
+    side = {piece.id: SIDES.get(piece.split.lower(), -1) for piece in task.corpus}
     if set(side.values()) != {0, 1, 2}:
         raise FugatoError("bad-data", "It has no folders train, dev and test of its own.", task.corpus.name)
     folder = task.out / how.NAME / "filed"

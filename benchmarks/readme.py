@@ -189,12 +189,30 @@ def weights() -> str:
         card = listed.card
         corpora = "; ".join(f"{c['name']} ({c['licence']}, {c['pieces']:,} files)" for c in card.corpora)
         allows = (
-            "use, study and sharing with attribution, not for commercial advantage, changes under the same licence"
+            "any use"
+            if card.licence.startswith("CC0")
+            else "use, study and sharing with attribution, not for commercial advantage, changes under the same licence"
             if "NC" in card.licence
             else "any use with attribution"
         )
         lines.append(f"| {card.name} | {card.task} | {card.version} | {corpora} | {card.licence} | {allows} |")
     return "\n".join(lines) + "\n"
+
+
+def recognised() -> str:
+    """How well works are recognised, a row a question."""
+    measured = load("recognise")
+    lines = ["| question | pieces | share | 95 % |", "|---|---:|---:|---:|"]
+    for row in measured["figures"]:
+        interval = "{:.3f} to {:.3f}".format(*row["interval"]) if "interval" in row else ""
+        digits = 4 if row["name"].startswith("false") else 3
+        lines.append(f"| {row['name']} | {row['n']:,} | {row['value']:.{digits}f} | {interval} |")
+    whole = measured["parts"]["maestro"]["recognised: maestro, whole"]
+    every = whole["with those whose group has scores of other music only"]
+    return "\n".join(lines) + (
+        f"\n\nMAESTRO's {every['pieces']:,} performances whose group has a score are {every['value']:.3f} when none is left out; "
+        f"{every['pieces'] - whole['pieces']} of them are of music that no score here has, listed with the reason in the JSON.\n"
+    )
 
 
 def replace(path: Path, mark: str, text: str) -> None:
@@ -209,6 +227,7 @@ def replace(path: Path, mark: str, text: str) -> None:
 def main() -> None:
     replace(ROOT / "README.md", "results", results())
     replace(ROOT / "WEIGHTS.md", "weights", weights())
+    replace(ROOT / "docs" / "recognise.md", "recognise", recognised())
     replace(ROOT / "README.md", "published", how_we_measure()["published"])
     for mark, text in how_we_measure().items():
         replace(ROOT / "docs" / "how-we-measure.md", mark, text)

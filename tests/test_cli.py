@@ -210,7 +210,11 @@ def test_a_terminal_sees_more_of_a_single_input(
 ) -> None:
     monkeypatch.setattr("fugato.cli.identify.is_table", lambda as_json: not as_json)
     evidence = {
-        "bars": [{"bar": 12, "for": "Chopin", "weight": 0.1}],
+        "bars": [
+            {"bar": 5, "for": "Chopin", "weight": 0.05},
+            {"bar": 12, "for": "Chopin", "weight": 0.1},
+            {"bar": 3, "for": "Field", "weight": 0.1},
+        ],
         "patterns": [{"text": "bass falls a fifth", "weight": 0.1}],
     }
     rooms.identify_many = lambda paths, **o: iter(
@@ -221,7 +225,9 @@ def test_a_terminal_sees_more_of_a_single_input(
         "Chopin",
         "90 %",
         "model composer 1.0.0",
-        "bars that spoke most for Chopin: 12",
+        "bars that spoke most for Chopin: 12, 5\n",
+        "bars that spoke most for Field: 3\n",
+        "what spoke for Chopin: ",
         "bass falls a fifth",
         "A track was cut.",
     ):

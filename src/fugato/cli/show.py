@@ -157,13 +157,17 @@ def figures(measured: Sequence[dict[str, Any]]) -> None:
 def _evidence(answer: dict[str, Any]) -> list[str]:
     evidence = answer.get("evidence") or {}
     lines = []
-    bars = sorted((b for b in evidence.get("bars") or [] if b.get("for") == answer["name"]), key=lambda b: -b["weight"])
-    if bars:
-        numbers = ", ".join(str(b["bar"]) for b in bars[:8])
-        lines.append(f"\n  bars that spoke most for {answer['name']}: {numbers}")
+    bars: dict[str, list[dict[str, Any]]] = {}  # of the first name, then of the second
+    for bar in evidence.get("bars") or []:
+        bars.setdefault(bar.get("for", answer["name"]), []).append(bar)
+    for name, found in bars.items():
+        told = ", ".join(str(b["bar"]) for b in sorted(found, key=lambda b: -b["weight"])[:8])
+        lines.append(f"  bars that spoke most for {name}: {told}")
+    if lines:
+        lines[0] = "\n" + lines[0]
     patterns = evidence.get("patterns") or []
     if patterns:
-        lines.append("  what spoke for it: " + "; ".join(str(p["text"]) for p in patterns[:5]))
+        lines.append(f"  what spoke for {answer['name']}: " + "; ".join(str(p["text"]) for p in patterns[:5]))
     return lines
 
 

@@ -48,5 +48,6 @@ def test_there_are_pages_that_run() -> None:
         "listen.md",
         "recognise.md",
         "report.md",
+        "style-space.md",
         "train-and-tune.md",
     ]

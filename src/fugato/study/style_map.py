@@ -143,7 +143,7 @@ def layout(
     """
     n = len(vectors)
     rng = np.random.default_rng(random_seed)
-    places = _principal(vectors) * 10 + rng.normal(0, 1e-3, (n, 2))
+    places = _principal(vectors) + rng.normal(0, 1e-3, (n, 2))
     near = min(near, n - 1)
     if near > 0 and n > 2:
         head = np.repeat(np.arange(n), near)

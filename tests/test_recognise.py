@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fugato
+from fugato.cli import show
 from fugato.composer import identify, identify_many
 from fugato.composer.recognise import (
     CHANCE,
@@ -367,6 +368,17 @@ def test_the_known_work_is_recognised_transposed_and_as_an_excerpt() -> None:
     for music in (score.transpose(4), played(score), score.excerpt(20, 35)):
         answer = identify(music)
         assert answer.work is not None and "Mazurka" in answer.work["title"] and answer.work["composer"] == "Chopin"
+
+
+def test_the_command_line_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = identify(music21_file("chopin/mazurka06-2.krn")).to_dict()
+    show.detail(answer)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "recognised" in text]
+    assert "Chopin" in line and "Mazurka" in line and "bars 1-" in line and "training" not in line
+    show.detail({**answer, "work": {**answer["work"], "in_training": True}})
+    assert "in the training data" in capsys.readouterr().out
+    show.detail({**answer, "work": None})
+    assert "recognised" not in capsys.readouterr().out
 
 
 def test_invented_music_is_not_recognised(shipped: Works) -> None:

@@ -93,9 +93,8 @@ def matches(
     )
     shares = np.sort(share_of(np.unique(grams)))
     found = []
-    for e in np.argsort(-promise, kind="stable")[:FIRST]:
-        if not hits[e]:
-            break
+    some = np.flatnonzero(hits)
+    for e in some[np.argsort(-promise[some], kind="stable")[:FIRST]]:
         own = query[edition == e]
         asked = max(int(np.searchsorted(shares, index.kept[e], side="right")), int(hits[e]))
         share = float(hits[e] / asked)

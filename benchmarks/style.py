@@ -42,6 +42,7 @@ from composers import corpora  # noqa: E402
 
 RESULTS = HERE / "results"
 MUSIC21_PAIRS, MUSIC21_NOTES = 60, 300
+LEAST, MOST = 20, 100  # files of a source that the probe takes
 LEFT_OUT = ("hostile", "gtzan")
 
 
@@ -288,7 +289,7 @@ def same_work(corpus: Corpus) -> dict[str, Any]:
 
 
 def probe(corpus: Corpus) -> dict[str, Any]:
-    """For each composer with two sources or more: works that several sources have, so that repertoire cannot tell them apart."""
+    """Can the source of a composer's file be told? Works that several sources have, in different bytes, so that repertoire cannot tell."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -313,13 +314,20 @@ def probe(corpus: Corpus) -> dict[str, Any]:
         for i in rows:
             sources_of[sketches.works[i]].add(sketches.pieces[i].corpus)
         seen, matched = set(), []
-        for i in rows:  # a file of a work from a source
-            key = (sketches.works[i], sketches.pieces[i].corpus)
-            if len(sources_of[key[0]]) > 1 and key not in seen:
-                seen.add(key)
+        drawn: Counter[str] = Counter()
+        for i in np.random.default_rng(0).permutation(rows).tolist():  # a file of a work from a source
+            piece = sketches.pieces[i]
+            key = (sketches.works[i], piece.corpus)
+            if (
+                len(sources_of[key[0]]) > 1
+                and key not in seen
+                and piece.sha256 not in seen
+                and drawn[piece.corpus] < MOST
+            ):
+                seen |= {key, piece.sha256}
+                drawn[piece.corpus] += 1
                 matched.append(i)
-        counts = Counter(sketches.pieces[i].corpus for i in matched)
-        matched = [i for i in matched if counts[sketches.pieces[i].corpus] >= 20]
+        matched = [i for i in matched if drawn[sketches.pieces[i].corpus] >= LEAST]
         label = np.array([sketches.pieces[i].corpus for i in matched])
         if len(set(label.tolist())) < 2:
             continue
@@ -335,9 +343,9 @@ def probe(corpus: Corpus) -> dict[str, Any]:
         for view, table in views.items():
             best = 0.0
             for model in (
-                RandomForestClassifier(100, min_samples_leaf=2, class_weight="balanced", random_state=0),
                 make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=500)),
-            ):
+                RandomForestClassifier(100, min_samples_leaf=2, class_weight="balanced", random_state=0),
+            )[: 1 if table.shape[1] > 1000 else 2]:  # a forest of thousands of sums takes minutes and sees less
                 answer = np.empty(len(label), label.dtype)
                 for learn, judge in grouped_kfold(label.tolist(), work.tolist(), 5, 0).sides():
                     answer[judge] = model.fit(table[learn], label[learn]).predict(table[judge])

@@ -105,8 +105,18 @@ THERE: Final[dict[str, tuple[str, ...]]] = {
         "classics-00549",
         "nifc-00335",
     ),
-    "the same piece, which the groups do not join": ("wide-03275", "classics-02084", "wide-04575", "wide-06006"),
-    "MAESTRO": (),
+    "the same piece, which the groups do not join": (
+        "wide-03275",
+        "classics-02084",
+        "wide-04575",
+        "wide-06006",
+        "maestro-00709",
+        "maestro-00717",
+    ),
+    "made of the other's themes: Soirées de Vienne no. 6, Variations on a theme of Handel": (
+        "maestro-00404",
+        "maestro-01239",
+    ),
 }
 
 

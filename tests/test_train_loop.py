@@ -48,7 +48,9 @@ def invented(kind: str, n: int, seed: int = 0, n_labels: int = 3) -> tuple[Windo
     about = KINDS[kind]
     label = np.arange(n) % n_labels
     rows = rng.uniform(0, 1, (n, about.size, len(about.columns)))
-    if about.dtype == "uint8":
+    if kind == "onsets":
+        rows = rng.integers(1, 7, rows.shape) + (label % 2)[:, None, None]
+    elif about.dtype == "uint8":
         rows *= 127
         rows[..., :8] += 40 * label[:, None, None]
     elif kind == "note-chunks":
@@ -464,3 +466,34 @@ def test_a_recurrent_network_trains_with_one_thread_and_leaves_the_others_as_the
         assert seen == [1, 2] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_windows_drawn_anew_give_composers_and_their_pieces_the_same_chance() -> None:
+    from fugato.train.loop import _Order, _Windows, chances
+
+    piece = np.repeat([0, 1, 2], [1, 4, 20])
+    windows = Windows("onsets", (), (), np.zeros((300, 18), np.uint8), np.arange(25), piece)
+    label = np.where(piece < 2, 0, 1)
+    examples = Examples(windows, np.arange(25), label)
+    chance = chances(examples)
+    assert chance.sum() == pytest.approx(1)
+    assert chance[label == 0].sum() == pytest.approx(0.5), "composers alike"
+    assert chance[piece == 1].sum() / chance[piece == 0].sum() == pytest.approx(2), (
+        "pieces by the root of their windows"
+    )
+    order = _Order(_Windows(examples, "onsets", False, 1), 1000)
+    first = list(order)
+    assert len(order) == len(first) == 1000 and first == list(order)
+    order.set_epoch(1)
+    assert list(order) != first
+    assert 0.4 < np.mean(label[first] == 0) < 0.6
+
+
+def test_a_recipe_that_draws_windows_learns_and_resumes_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    how = recipe("composer", "onset-cnn")
+    options: Any = {"n": 40, "watched": 12, "epoch_windows": 64, "width": 8, "batch_size": 16, "learning_rate": 5e-3}
+    whole = trained(tmp_path / "whole", how, **options)
+    assert whole.history[-1]["train_loss"] < whole.history[0]["train_loss"]
+    trained(tmp_path / "stopped", how, watch=lambda epoch, _: epoch == 2, **options)
+    (tmp_path / "stopped" / "done.json").unlink()
+    same(whole, trained(tmp_path / "stopped", how, resume=True, **options))

@@ -39,6 +39,7 @@ TINY: dict[str, dict[str, float]] = {  # as small as each can be
     "spectrogram-cnn": {"width": 1, "windows_per_composer": 4},
     "note-lstm": {"units": 4},
     "note-transformer": {"units": 4},
+    "onset-cnn": {"width": 8, "epoch_windows": 32},
 }
 
 

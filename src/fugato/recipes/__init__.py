@@ -25,6 +25,7 @@ COMPOSER: Final[dict[str, str]] = {
     "spectrogram-cnn": "fugato.recipes.spectrogram_cnn",
     "note-lstm": "fugato.recipes.note_lstm",
     "note-transformer": "fugato.recipes.note_transformer",
+    "onset-cnn": "fugato.recipes.onset_cnn",
 }
 
 

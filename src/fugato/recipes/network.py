@@ -38,6 +38,13 @@ COMMON: Final[dict[str, float]] = {
     "augment": 0,  # 1: training windows are transposed, stretched and shifted a little
     "adamax": 0,  # 1: Adamax in place of Adam
 }
+# And what it understands where a recipe has it.
+MORE: Final[dict[str, float]] = {
+    "epoch_windows": 0,  # drawn anew every epoch, composers and their pieces as often as one another; 0: all windows once
+    "weight_decay": 0,  # above 0: AdamW (Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019)
+    "label_smoothing": 0,
+    "one_cycle": 0,  # 1: the learning rate rises to its value and falls to nothing over all epochs
+}
 WHOLE: Final = frozenset(
     {
         "batch_size",
@@ -48,6 +55,8 @@ WHOLE: Final = frozenset(
         "class_weight",
         "augment",
         "adamax",
+        "epoch_windows",
+        "one_cycle",
     }
 )
 
@@ -120,6 +129,8 @@ class NetworkRecipe:
     published : Published, optional
     threads : int
         On a CPU; 0 for all. The steps of a small recurrent network are too short to share: its threads would wait for each other.
+    copies : bool
+        Learn from copies as if played, too.
     hop, serve_hop, limit : int
         Rows between windows in training and in use, windows a piece at most; 0 for the kind's own.
     """
@@ -134,6 +145,7 @@ class NetworkRecipe:
     penalties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     published: Published | None = None
     threads: int = 0
+    copies: bool = False
     hop: int = 0
     serve_hop: int = 0
     limit: int = 0

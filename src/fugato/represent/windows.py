@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
 from fugato.represent import chunks as note_chunks
+from fugato.represent.onsets import COLUMNS as ONSET_COLUMNS
+from fugato.represent.onsets import onsets as onset_rows
 from fugato.represent.pianoroll import HOP, PITCHES, RATE, SIZE, pianoroll
-from fugato.score import Score
+from fugato.represent.played import QUARTERS_A_SECOND, played
+from fugato.represent.stream import stream
+from fugato.score import Score, seconds_at
 
 LEAST_ROWS: Final = 20  # notes from which a piece shorter than a window is still looked at, padded
 LONGEST_NOTE: Final = 4.0  # seconds that scale to 1
@@ -34,17 +38,20 @@ class Table:
         Row at which each window begins; all have the same length.
     begin, end : ndarrays of float64, shape=(n_windows,), seconds
         The music that a window covers.
+    copied : int
+        So many windows, the last ones, are of a copy as if played.
     """
 
     rows: NDArray[Any]
     starts: NDArray[np.int64]
     begin: NDArray[np.float64]
     end: NDArray[np.float64]
+    copied: int = 0
 
     def to_bytes(self) -> bytes:
         """Arrays in NumPy's format, for another process."""
         out = io.BytesIO()
-        for array in (self.rows, self.starts, self.begin, self.end):
+        for array in (self.rows, self.starts, self.begin, self.end, np.array(self.copied)):
             np.save(out, array, allow_pickle=False)
         return out.getvalue()
 
@@ -52,7 +59,19 @@ class Table:
     def from_bytes(cls, data: bytes) -> Table:
         """The inverse of `to_bytes`."""
         file = io.BytesIO(data)
-        return cls(*(np.load(file, allow_pickle=False) for _ in range(4)))
+        arrays = [np.load(file, allow_pickle=False) for _ in range(5)]
+        rows, starts, begin, end, copied = arrays
+        return cls(rows, starts, begin, end, int(copied))
+
+    def with_copy(self, other: Table) -> Table:
+        """These windows, and after them those of a copy."""
+        return Table(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.starts, other.starts + len(self.rows)]),
+            np.concatenate([self.begin, other.begin]),
+            np.concatenate([self.end, other.end]),
+            len(other.starts),
+        )
 
 
 @dataclass(frozen=True)
@@ -163,6 +182,21 @@ def _spectrogram(score: Score, hop: int, limit: int, fill: bool) -> Table:
     return Table(np.ascontiguousarray(rows), starts, pictures.begin, pictures.begin + SECONDS)
 
 
+def _onsets(score: Score, hop: int, limit: int, fill: bool) -> Table:
+    """Runs of 256 events that overlap by half; the last ends with the piece, and a shorter piece is padded."""
+    events = stream(score)
+    if len(events) < LEAST_ROWS:
+        raise FugatoError("too-short", f"It has only {len(events)} notes or chords; at least {LEAST_ROWS} are needed.")
+    found = onset_rows(events)
+    n, size = len(found), ONSETS
+    starts = np.arange(0, max(n - size, 0) + hop, hop, dtype=np.int64)
+    starts = np.unique(np.minimum(starts, max(n - size, 0)))
+    found = np.concatenate([found, np.zeros((max(size - n, 0), found.shape[1]), np.uint8)])
+    seconds = seconds_at(score.tempos, events.onset) if score.beats == "notated" else events.onset / QUARTERS_A_SECOND
+    end = np.append(seconds, seconds[-1] + 0.5)[np.minimum(starts + size, n)]
+    return _limited(Table(found, starts, seconds[starts], end), limit)
+
+
 def _limited(table: Table, limit: int, *, first: bool = False) -> Table:
     """At most `limit` windows, the first ones or evenly spread; the rows stay."""
     n = len(table.starts)
@@ -172,6 +206,7 @@ def _limited(table: Table, limit: int, *, first: bool = False) -> Table:
     return Table(table.rows, table.starts[kept], table.begin[kept], table.end[kept])
 
 
+ONSETS: Final = 256  # events of a window
 _PITCHES: Final = tuple(f"pitch {p}" for p in range(128))
 _BINS: Final = tuple(f"bin {k}" for k in range(256))
 KINDS: Final[dict[str, Kind]] = {
@@ -180,6 +215,7 @@ KINDS: Final[dict[str, Kind]] = {
         Kind("note-chunks", note_chunks.SIZE, note_chunks.FEATURES, "float32", _note_chunks, note_chunks.SIZE, False),
         Kind("note-rows", 100, ("pitch", "velocity", "duration"), "float32", _note_rows, 100, False),
         Kind("pianoroll", SIZE, _PITCHES, "uint8", _pianoroll, HOP, True),
+        Kind("onsets", ONSETS, ONSET_COLUMNS, "uint8", _onsets, ONSETS // 2, False),
         Kind("spectrogram", 256, _BINS, "uint8", _spectrogram, 256, True),
     )
 }
@@ -215,10 +251,16 @@ def table(score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool =
     return chosen.cut(score, hop or chosen.hop, limit, fill)
 
 
-def table_bytes(score: Score, *, name: str, sha256: str, kind: str, hop: int = 0, limit: int = 0) -> bytes:
-    """`table` as bytes, for `fugato.read.read_many` to call in a worker process."""
+def table_bytes(
+    score: Score, *, name: str, sha256: str, kind: str, hop: int = 0, limit: int = 0, copies: bool = False
+) -> bytes:
+    """`table` as bytes, for `fugato.read.read_many` to call in a worker; with a copy as if played where beats are notated."""
     try:
-        return table(score, kind, hop=hop, limit=limit).to_bytes()
+        found = table(score, kind, hop=hop, limit=limit)
+        if copies and score.beats == "notated":
+            copy = played(score, np.random.default_rng(int(sha256[:16] or "0", 16)))
+            found = found.with_copy(table(copy, kind, hop=hop, limit=limit))
+        return found.to_bytes()
     except FugatoError as error:
         raise FugatoError(error.kind, error.message, name) from error
 

@@ -467,6 +467,7 @@ def _windows(how: Any, task: _Task, hop: int = 0) -> tuple[store.Windows, list[s
         how.kind,
         hop=hop,
         limit=how.limit,
+        copies=how.copies,
         jobs=task.jobs,
         progress=task.stage(f"{how.kind} windows"),
     )

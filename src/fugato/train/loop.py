@@ -35,6 +35,7 @@ from fugato.recipes.network import NetworkRecipe
 from fugato.represent.augment import augment as change_chunks
 from fugato.represent.chunks import NOTE_FEATURES
 from fugato.represent.chunks import rows as chunk_rows
+from fugato.represent.onsets import changed as change_onsets
 from fugato.train.store import Windows
 
 LAST: Final = "last.ckpt"
@@ -125,6 +126,8 @@ def augmented(rows: NDArray[Any], kind: str, rng: np.random.Generator) -> NDArra
             random_seed=int(rng.integers(2**31)),
         )
         return chunk_rows(notes, summary).reshape(rows.shape)
+    if kind == "onsets":
+        return change_onsets(rows, rng)
     out = rows.copy()
     if kind == "note-rows":
         steps = rng.integers(-SEMITONES, SEMITONES + 1, len(rows))[:, None] / 127
@@ -149,33 +152,46 @@ def _shifted(picture: NDArray[Any], by: int, axis: int) -> NDArray[Any]:
 
 
 class _Order(Sampler):
-    """A new order every epoch, from the seed and the epoch alone."""
+    """A new order every epoch, from the seed and the epoch alone: of all windows, or of so many drawn by their chances."""
 
-    def __init__(self, dataset: _Windows) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: _Windows, drawn: int = 0) -> None:
+        self.dataset, self.drawn = dataset, drawn
+        self.chance = chances(dataset.examples) if drawn else None
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return self.drawn or len(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:
         self.dataset.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng([self.dataset.seed, self.dataset.epoch])
+        if self.chance is not None:
+            return iter(rng.choice(len(self.dataset), self.drawn, p=self.chance).tolist())
         return iter(rng.permutation(len(self.dataset)).tolist())
+
+
+def chances(examples: Examples) -> NDArray[np.float64]:
+    """How often each window is drawn, shape=(n,), sum 1: composers equally often, their pieces by the root of their windows."""
+    piece = examples.windows.piece[examples.which]
+    _, owner, count = np.unique(piece, return_inverse=True, return_counts=True)
+    chance = count[owner] ** -0.5
+    chance /= np.bincount(examples.label, chance)[examples.label]
+    share: NDArray[np.float64] = chance / chance.sum()
+    return share
 
 
 class _Loss(nn.Module):
     """Cross-entropy, or focal loss, with or without weights for composers."""
 
-    def __init__(self, weight: Tensor | None, gamma: float) -> None:
+    def __init__(self, weight: Tensor | None, gamma: float, smoothing: float = 0.0) -> None:
         super().__init__()
-        self.gamma = gamma
+        self.gamma, self.smoothing = gamma, smoothing
         self.register_buffer("weight", weight)
 
     def forward(self, scores: Tensor, label: Tensor) -> Tensor:
         if not self.gamma:
-            return F.cross_entropy(scores, label, self.weight)
+            return F.cross_entropy(scores, label, self.weight, label_smoothing=self.smoothing if self.training else 0.0)
         log = F.log_softmax(scores, dim=1).gather(1, label[:, None]).squeeze(1)
         weight = torch.ones_like(log) if self.weight is None else self.weight[label]
         return -(weight * (1 - log.exp()) ** self.gamma * log).sum() / weight.sum()
@@ -189,7 +205,7 @@ class Classifier(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.settings, self.seed = network, dict(settings), seed
-        self.loss = _Loss(weight, settings["focal_gamma"])
+        self.loss = _Loss(weight, settings["focal_gamma"], settings.get("label_smoothing", 0.0))
         self.punished = [
             (settings[name], p)
             for name, parts in recipe.penalties.items()
@@ -237,8 +253,17 @@ class Classifier(lightning.LightningModule):
         return out
 
     def configure_optimizers(self) -> Any:
-        kind = torch.optim.Adamax if self.settings["adamax"] else torch.optim.Adam
-        return kind(self.network.parameters(), lr=self.settings["learning_rate"], eps=1e-7)
+        rate, decay = self.settings["learning_rate"], self.settings.get("weight_decay", 0.0)
+        if decay:
+            optimiser: Any = torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay)
+        else:
+            kind = torch.optim.Adamax if self.settings["adamax"] else torch.optim.Adam
+            optimiser = kind(self.network.parameters(), lr=rate, eps=1e-7)
+        if not self.settings.get("one_cycle"):
+            return optimiser
+        steps = max(int(self.trainer.estimated_stepping_batches), 2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.15)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class _Keeper(Callback):
@@ -421,7 +446,12 @@ def _run(
 ) -> None:
     training = _Windows(learn, kind, bool(settings["augment"]), seed)
     loaders = [
-        DataLoader(training, int(settings["batch_size"]), sampler=_Order(training), collate_fn=_as_it_is),
+        DataLoader(
+            training,
+            int(settings["batch_size"]),
+            sampler=_Order(training, int(settings.get("epoch_windows", 0))),
+            collate_fn=_as_it_is,
+        ),
         DataLoader(_Windows(valid, kind, False, seed), EVALUATED, collate_fn=_as_it_is),
     ]
     quiet = logging.getLogger("lightning.pytorch")

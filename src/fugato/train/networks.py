@@ -162,7 +162,7 @@ def run(
     how: Mapping[str, Any],
 ) -> Trained:
     """Train on the windows of some pieces and stop by those of others."""
-    which = windows.of_pieces(learn)
+    which = windows.of_pieces(learn, copies=True)
     which = drawn(which, label[windows.piece[which]], int(settings["windows_per_composer"]), int(how["seed"]))
     stopping = windows.of_pieces(stop)
     most = int(settings["windows_per_composer"])

@@ -43,6 +43,8 @@ class Windows:
         Row at which each window begins.
     piece : ndarray of int64, shape=(n_windows,)
         The piece that it is of, a place in `pieces`.
+    copied : ndarray of bool, shape=(n_windows,), optional
+        Those of copies as if played, to learn from and never to judge by.
     order : ndarray of int64, shape=(n_rows,), optional
         Windows take the rows in this order: only the published chunks that mix pieces do.
     """
@@ -53,6 +55,7 @@ class Windows:
     rows: NDArray[Any]
     starts: Ints
     piece: Ints
+    copied: NDArray[np.bool_] | None = None
     order: Ints | None = None
 
     def __len__(self) -> int:
@@ -77,13 +80,17 @@ class Windows:
             pieces=tuple(self.pieces[i] for i in pieces),
             starts=self.starts[kept],
             piece=place[self.piece[kept]],
+            copied=None if self.copied is None else self.copied[kept],
         )
 
-    def of_pieces(self, pieces: Ints) -> Ints:
-        """The windows of some pieces, ascending."""
+    def of_pieces(self, pieces: Ints, *, copies: bool = False) -> Ints:
+        """The windows of some pieces, ascending; those of their copies only where asked for."""
         wanted = np.zeros(len(self.pieces), bool)
         wanted[pieces] = True
-        return np.flatnonzero(wanted[self.piece])
+        found = wanted[self.piece]
+        if self.copied is not None and not copies:
+            found &= ~self.copied
+        return np.flatnonzero(found)
 
 
 def prepare(
@@ -93,6 +100,7 @@ def prepare(
     *,
     hop: int = 0,
     limit: int = 0,
+    copies: bool = False,
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> Windows:
@@ -107,6 +115,8 @@ def prepare(
     kind : str
     hop, limit : int
         As `fugato.represent.windows.table`.
+    copies : bool
+        Keep windows of copies as if played beside those of notated files.
     jobs : int
     progress : callable, optional
         Told (files done, files in all).
@@ -117,14 +127,14 @@ def prepare(
         ``bad-data`` where no file could be used; ``bad-output``.
     """
     target = Path(folder)
-    key = _key(corpus, kind, hop, limit)
+    key = _key(corpus, kind, hop, limit, copies)
     if (found := _load(target, key, corpus)) is not None:
         return found
     building = target.with_name(f".{target.name}.making")
     try:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        _fill(building, corpus, kind, hop, limit, key, jobs, progress)
+        _fill(building, corpus, kind, hop, limit, copies, key, jobs, progress)
         shutil.rmtree(target, ignore_errors=True)
         building.rename(target)
     except OSError as error:
@@ -136,9 +146,9 @@ def prepare(
     return made
 
 
-def _key(corpus: Corpus, kind: str, hop: int, limit: int) -> str:
+def _key(corpus: Corpus, kind: str, hop: int, limit: int, copies: bool) -> str:
     """Changes whenever the windows would."""
-    digest = hashlib.sha256(f"{VERSION} {kind} {hop} {limit}\n".encode())
+    digest = hashlib.sha256(f"{VERSION} {kind} {hop} {limit}{' copies' * copies}\n".encode())
     for piece in corpus:
         try:
             about = os.stat(piece.path)
@@ -150,11 +160,20 @@ def _key(corpus: Corpus, kind: str, hop: int, limit: int) -> str:
 
 
 def _fill(
-    folder: Path, corpus: Corpus, kind: str, hop: int, limit: int, key: str, jobs: int, progress: Progress | None
+    folder: Path,
+    corpus: Corpus,
+    kind: str,
+    hop: int,
+    limit: int,
+    copies: bool,
+    key: str,
+    jobs: int,
+    progress: Progress | None,
 ) -> None:
     """Write rows.bin as they come, so that memory stays flat, then the small arrays and a description."""
     starts: list[Ints] = []
     owner: list[Ints] = []
+    copied: list[NDArray[np.bool_]] = []
     kept: list[int] = []
     failed: list[list[Any]] = []
     n_rows = 0
@@ -162,7 +181,7 @@ def _fill(
         (opened(corpus, piece) for piece in corpus),
         jobs=jobs,
         then="fugato.represent.windows:table_bytes",
-        options={"kind": kind, "hop": hop, "limit": limit},
+        options={"kind": kind, "hop": hop, "limit": limit, "copies": copies},
     )
     with (folder / "rows.bin").open("wb") as file:
         for number, item in enumerate(items):
@@ -177,10 +196,16 @@ def _fill(
             file.write(rows.data)
             starts.append(table.starts + n_rows)
             owner.append(np.full(len(table.starts), len(kept), np.int64))
+            copied.append(np.arange(len(table.starts)) >= len(table.starts) - table.copied)
             kept.append(number)
             n_rows += len(rows)
     none = np.zeros(0, np.int64)
-    np.savez(folder / "index.npz", starts=np.concatenate([none, *starts]), piece=np.concatenate([none, *owner]))
+    np.savez(
+        folder / "index.npz",
+        starts=np.concatenate([none, *starts]),
+        piece=np.concatenate([none, *owner]),
+        copied=np.concatenate([np.zeros(0, bool), *copied]),
+    )
     description = {"key": key, "kind": kind, "rows": n_rows, "kept": kept, "failed": failed}
     (folder / "windows.json").write_text(json.dumps(description), encoding="utf-8")
 
@@ -200,6 +225,7 @@ def _load(folder: Path, key: str, corpus: Corpus) -> Windows | None:
         raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)
     with np.load(folder / "index.npz", allow_pickle=False) as index:
         starts, piece = index["starts"], index["piece"]
+        copied = index["copied"] if "copied" in index else np.zeros(len(starts), bool)
     shape = (description["rows"], len(KINDS[kind].columns))
     rows = np.memmap(folder / "rows.bin", KINDS[kind].dtype, "r", shape=shape)
-    return Windows(kind, tuple(pieces[i] for i in description["kept"]), failed, rows, starts, piece)
+    return Windows(kind, tuple(pieces[i] for i in description["kept"]), failed, rows, starts, piece, copied)

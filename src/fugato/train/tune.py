@@ -265,6 +265,7 @@ def _network(
         how.kind,
         hop=how.hop,
         limit=how.limit,
+        copies=how.copies,
         jobs=jobs,
         progress=_stage(progress, "cutting windows"),
     )

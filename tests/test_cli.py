@@ -373,3 +373,17 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
     assert "Chopin" in process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait(timeout=30) == 0
+
+
+def test_what_is_sure_is_said_where_the_composer_is_not() -> None:
+    from fugato.cli.show import level_up
+
+    answer = {
+        "period": {"name": "Classical", "probability": 0.92},
+        "repertoire": {"name": "strings", "probability": 0.81},
+    }
+    assert level_up(answer) == "not sure who, but Classical (92 %), for strings (81 %)"
+    assert (
+        level_up({**answer, "repertoire": {"name": "song", "probability": 0.3}}) == "not sure who, but Classical (92 %)"
+    )
+    assert level_up({"period": {"name": "Modern", "probability": 0.4}, "repertoire": None}) == ""

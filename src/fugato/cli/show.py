@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 ACCENT: Final = "bold blue"
+SURE_ENOUGH: Final = 0.6  # of a period or repertoire that is named where the composer is not
 BAR: Final = 24  # characters of a probability of 1
 PAGE: Final = 120  # columns where there is no terminal
 NARROWEST_NAME: Final = 12
@@ -36,6 +37,16 @@ def verdict(answer: dict[str, Any]) -> str:
     if "error" in answer:
         return f"not answered: {answer['error']['message']}"
     return str(answer["name"]) if answer["known"] else f"none of these; nearest {answer['name']}"
+
+
+def level_up(answer: dict[str, Any]) -> str:
+    """What may be said where the composer may not: "not sure who, but Classical (92 %), for strings (81 %)"; empty where nothing may."""
+    found = [
+        f"{words}{answer[level]['name']} ({percent(answer[level]['probability'])})"
+        for level, words in (("period", ""), ("repertoire", "for "))
+        if answer.get(level) and answer[level]["probability"] >= SURE_ENOUGH
+    ]
+    return f"not sure who, but {', '.join(found)}" if found else ""
 
 
 def percent(probability: float) -> str:
@@ -75,6 +86,8 @@ def detail(answer: dict[str, Any], top: int = 5) -> None:
         return
     screen.print(Text(printable(str(answer["input"])), style="dim"))
     screen.print(Text(verdict(answer), style=ACCENT if answer["known"] else "bold"))
+    if not answer["known"] and (level := level_up(answer)):
+        screen.print(Text(level))
     facts = [f"{answer['music'][k]:,} {k}" for k in ("notes", "bars") if answer["music"].get(k)]
     for level in ("period", "repertoire"):
         if answer.get(level):

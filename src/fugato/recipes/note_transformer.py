@@ -59,5 +59,5 @@ RECIPE = NetworkRecipe(
         "augment": 1,
     },
     SPACE={"units": (32, 192), "dropout": (0.0, 0.5), "learning_rate": (1e-4, 2e-3)},
-    BUDGETS={"full": {}, "small": {"epochs": 20}},
+    BUDGETS={"full": {}, "small": {"epochs": 20, "windows_per_composer": 2000}},
 )

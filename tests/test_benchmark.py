@@ -32,6 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs are enough to see that everything is where it belongs."""
     how = recipe("composer", "note-lstm")
     monkeypatch.setitem(how.BUDGETS, "small", {"epochs": 2, "units": 8, "learning_rate": 1e-2})
+    monkeypatch.setattr(room, "HEAVY", ())
 
 
 @pytest.fixture
@@ -70,6 +71,19 @@ def test_every_recipe_has_both_protocols_with_intervals(
     lines = markdown(table).splitlines()
     assert len(lines) == 2 + 3
     assert all(line.count("|") == lines[0].count("|") for line in lines)
+
+
+def test_a_heavy_network_is_judged_on_the_first_of_the_folds_and_the_table_says_so(
+    small: None, styled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "HEAVY", ("note-lstm",))
+    options: dict[str, Any] = {"out": tmp_path / "out", "recipes": RECIPES, "protocols": ("honest",), "jobs": 1}
+    table = benchmark("composer", styled_folder, folds=3, fuse=[RECIPES], **options)
+    linear, network = (table["recipes"][name]["honest"] for name in RECIPES)
+    n = len(load_corpus(styled_folder))
+    assert linear["pieces"] == n and network["pieces"] == network["of"] < n / 2
+    assert table["recipes"][" + ".join(RECIPES)]["honest"]["pieces"] == network["pieces"], "those that both judged"
+    assert [line.count("(one fold)") for line in markdown(table).splitlines()[2:]] == [0, 1, 0]
 
 
 def test_a_second_run_trains_nothing_again(

@@ -36,7 +36,7 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     warnings.simplefilter("ignore")
-    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=watch_parent, args=(os.getppid(),), daemon=True).start()
     send(replies, {"ready": True})
     while True:
         try:
@@ -52,7 +52,7 @@ def main() -> None:
 def _answer(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
     limits = Limits(**header["limits"])
     name = header["name"]
-    _limit_memory(limits.memory)
+    limit_memory(limits.memory)
     try:
         scores = parse(data, name, limits, every=header["every"])
         if header["then"] is None:
@@ -98,7 +98,7 @@ def _too_much(limits: Limits) -> str:
     return f"It needs more than {limits.memory / 1e6:,.0f} MB of memory to read."
 
 
-def _limit_memory(size: int) -> None:
+def limit_memory(size: int) -> None:
     """Let allocations beyond `size` bytes fail; Linux counts private data, others (where they can) the address
     space."""
     try:
@@ -113,7 +113,7 @@ def _limit_memory(size: int) -> None:
         return
 
 
-def _watch_parent(parent: int) -> None:
+def watch_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)
     os._exit(1)

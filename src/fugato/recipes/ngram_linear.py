@@ -15,7 +15,6 @@ They use no labels.
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
 import math
@@ -29,15 +28,10 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
-from fugato.composer.identify import judgeable
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
-from fugato.read import read_many
-from fugato.recipes.reading import opened
+from fugato.recipes.counting import counted
 from fugato.represent import ngrams
-from fugato.represent.played import played
-from fugato.represent.stream import stream
-from fugato.score import Score
 
 NAME: Final = "ngram-linear"
 DEFAULTS: Final[dict[str, float]] = {
@@ -149,23 +143,6 @@ class Fitted:
         return prepared.gram[np.ix_(rows, self.rows)] @ self.dual + self.bias
 
 
-def counts_bytes(score: Score, *, name: str, sha256: str) -> bytes:
-    """Grams of one piece and, where its beats are notated, of a copy as if played; for `fugato.read.read_many` to call in a worker.
-
-    Returns
-    -------
-    bytes
-        One or two arrays of int32, shape=(2, n_cells), in NumPy's format: cells over how often each occurs.
-    """
-    streams = [judgeable(score, name)]
-    if score.beats == "notated":
-        streams.append(stream(played(score, np.random.default_rng(int(sha256[:16], 16)))))
-    out = io.BytesIO()
-    for events in streams:
-        np.save(out, np.stack(ngrams.count(events)))
-    return out.getvalue()
-
-
 class _Counts:
     """Grams of many pieces, one after another."""
 
@@ -188,27 +165,13 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
     pieces: list[Piece] = []
     failed: list[FugatoError] = []
     original: list[int] = []
-    counts, copies, seen = _Counts(), _Counts(), set()
-    sources = (opened(corpus, piece) for piece in corpus)
-    items = read_many(sources, jobs=jobs, then="fugato.recipes.ngram_linear:counts_bytes")
-    for done, (piece, item) in enumerate(zip(corpus, items, strict=True), 1):
-        if progress is not None:
-            progress(done, len(corpus))
-        if isinstance(item.result, FugatoError):
-            failed.append(FugatoError(item.result.kind, item.result.message, piece.path))
-            continue
-        assert isinstance(item.result, bytes)  # what counts_bytes gave
-        tables = io.BytesIO(item.result)
-        counts.append(np.load(tables, allow_pickle=False))
-        work = piece.group or piece.id
-        if work not in seen and tables.tell() < len(item.result):
-            seen.add(work)
+    counts, copies = _Counts(), _Counts()
+    for piece, table, copy in counted(corpus, failed, jobs=jobs, progress=progress):
+        counts.append(table)
+        if copy is not None:
             original.append(len(pieces))
-            copies.append(np.load(tables, allow_pickle=False))
+            copies.append(copy)
         pieces.append(piece)
-    if not pieces:
-        first = f" The first: {failed[0]}" if failed else ""
-        raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)
     counts.cells += copies.cells
     counts.times += copies.times
     return _scaled(tuple(pieces), np.array(original, np.int64), *counts.joined(), tuple(failed))

@@ -10,7 +10,6 @@ Every work counts once, however many files it has, and every composer with `LEAS
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,7 @@ from numpy.typing import NDArray
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.models import load_model
-from fugato.read import read_many
-from fugato.recipes.reading import opened
+from fugato.recipes.counting import counted
 from fugato.represent.style_space import SKETCH, StyleSpace, sketch, unit
 
 DIMENSIONS: Final = 256
@@ -82,27 +80,12 @@ def prepare(corpus: Corpus, *, jobs: int = 1, progress: Progress | None = None) 
     vectors: list[Floats] = []
     copies: list[Floats] = []
     original: list[int] = []
-    copied: set[str] = set()
-    items = read_many((opened(corpus, p) for p in corpus), jobs=jobs, then="fugato.recipes.ngram_linear:counts_bytes")
-    for done, (piece, item) in enumerate(zip(corpus, items, strict=True), 1):
-        if progress is not None:
-            progress(done, len(corpus))
-        if isinstance(item.result, FugatoError):
-            failed.append(FugatoError(item.result.kind, item.result.message, piece.path))
-            continue
-        assert isinstance(item.result, bytes)  # what counts_bytes gave
-        tables = io.BytesIO(item.result)
-        cell, times = np.load(tables, allow_pickle=False)
-        vectors.append(sketch(cell, times, rarity))
-        work = piece.group or piece.id
-        if work not in copied and tables.tell() < len(item.result):
-            copied.add(work)
+    for piece, table, copy in counted(corpus, failed, jobs=jobs, progress=progress):
+        vectors.append(sketch(table[0], table[1], rarity))
+        if copy is not None:
             original.append(len(pieces))
-            cell, times = np.load(tables, allow_pickle=False)
-            copies.append(sketch(cell, times, rarity))
+            copies.append(sketch(copy[0], copy[1], rarity))
         pieces.append(piece)
-    if not pieces:
-        raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.", corpus.name)
     together = np.stack([*vectors, *copies])
     return Sketches(tuple(pieces), np.array(original, np.int64), together, rarity, tuple(failed))
 

@@ -2,8 +2,8 @@
 
     python benchmarks/audio.py [--formats FLAC MP3 WAV OGG] [--hours 2]
 
-The file is made here: noise, chords and rhythm, 44,100 Hz in stereo, written in blocks into a temporary folder. Each way to use it runs in a
-new process that reports the most memory it held, its decoding process apart: `pieces` (the log-mel spectrogram and the MFCC of each 30 s,
+The file is made here: noise, chords and rhythm, 44,100 Hz in stereo, written in blocks into a temporary folder. Each way to use it runs in
+a new process that reports the most memory it held, its decoding process apart: `pieces` (the log-mel spectrogram and the MFCC of each 30 s,
 one after the other), and `whole` (one spectrogram of all of it). Clips are timed in one process that is warm. One thread. Two
 clocks: the wall's, which also counts what other programs of the machine take (see the load), and the processes' own. Writes
 benchmarks/results/audio.json.
@@ -22,8 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import soundfile

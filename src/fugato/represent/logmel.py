@@ -8,6 +8,8 @@ above) and of equal area; powers in dB relative to the loudest cell, with what l
 The loudest cell of what? Of the sound that one asks for. `log_mel` takes it over the whole sound, as librosa does for an array. A long
 recording is better heard in `pieces` of 30 s, each by itself with its own loudest cell: so one shout does not darken the other two
 hours, memory stays flat, one pass is enough, and every piece looks like the clips that genre models are trained on.
+
+A power counts at least 1e-10, as in librosa; so the floor of a recording whose loudest cell has less than 1e-2 is nearer than 80 dB.
 """
 
 from __future__ import annotations

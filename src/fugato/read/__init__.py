@@ -1,4 +1,4 @@
-"""Files -> Score: MIDI, MusicXML, kern and ABC, with limits and a sandbox.
+"""Files -> Score: MIDI, MusicXML, kern and ABC; files -> Recording: sound. With limits and a sandbox.
 
 `read` takes one file, `read_all` a book of tunes, `read_many` a folder. The format is chosen by the bytes first and
 the suffix second. What is damaged but can be understood is read, and `Score.warnings` says what was mended; the rest
@@ -10,6 +10,8 @@ written for the listener (transposing instruments are transposed); grace notes a
 from __future__ import annotations
 
 from fugato.errors import FugatoError
+from fugato.read.audio import read_audio
+from fugato.read.decode import AudioLimits
 from fugato.read.files import Source, bytes_of, find_files, name_of, suffixes
 from fugato.read.limits import DEFAULT_LIMITS, Limits
 from fugato.read.many import Item, is_harmless, read_many
@@ -18,7 +20,20 @@ from fugato.read.reader import Reader, shared
 from fugato.read.sniff import SUFFIXES, sniff
 from fugato.score import Score
 
-__all__ = ["SUFFIXES", "Item", "Limits", "Reader", "Source", "find_files", "read", "read_all", "read_many", "suffixes"]
+__all__ = [
+    "SUFFIXES",
+    "AudioLimits",
+    "Item",
+    "Limits",
+    "Reader",
+    "Source",
+    "find_files",
+    "read",
+    "read_all",
+    "read_audio",
+    "read_many",
+    "suffixes",
+]
 
 
 def read(source: Source, *, name: str | None = None, limits: Limits = DEFAULT_LIMITS, sandbox: bool = True) -> Score:

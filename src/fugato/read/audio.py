@@ -1,4 +1,4 @@
-"""A sound file -> Recording. Decoding happens in processes of their own (`fugato.read.decode`), which live on between files.
+"""A sound file -> Recording. Decoding happens in processes of their own (`fugato.read.sound_worker`), which live on between files.
 
 A file is opened once to learn what it is, and its first seconds are decoded, so that what cannot be read is refused at once. Every
 walk through the Recording opens it again. Bytes and file objects are laid into a temporary file first, which goes with the Recording.
@@ -201,7 +201,7 @@ class _Process:
         self.status: int | None = None
         self._fresh = True
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "fugato.read.decode"],
+            [sys.executable, "-m", "fugato.read.sound_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
-"""Sound files -> blocks of samples, by libsndfile (WAV, FLAC, OGG, MP3, AIFF, AU, CAF and its other formats), and the process that
-does it: ``python -m fugato.read.decode``.
+"""Sound files -> blocks of samples, by libsndfile (WAV, FLAC, OGG, MP3, AIFF, AU, CAF and its other formats), with what it
+leaves undone.
 
 The format is known by its bytes; names do not matter. Limits are checked against the header before anything is decoded, and again
 while decoding, since headers lie. A file that breaks off is read up to there. Three things that libsndfile leaves undone are done
@@ -7,25 +7,21 @@ here: a WAV file whose header gives a wrong length (a recorder that lost its pow
 count of its frames too (libsndfile would guess from the first bit rate, and stop there), and an Ogg file that lacks its last page is
 said to be cut off.
 
-The decoders are C code on untrusted bytes and write to standard error. So they run in a process of their own, which answers one
-request after the other: open, read, close.
+The decoders are C code on untrusted bytes and write to standard error. So they are run in a process of their own
+(`fugato.read.sound_worker`), as a rule.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import struct
-import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from fugato.errors import FugatoError
-from fugato.read.frames import receive, send
-from fugato.read.worker import limit_memory, watch_parent
 from fugato.recording import Block
 
 STEP: Final = 4_096  # samples asked of libsndfile at once: what an error in a block takes with it
@@ -59,6 +55,7 @@ WAV_CODECS: Final = {1, 2, 3, 6, 7, 0x11, 0x14, 0x31, 0x40, 0x45, 0xFFFE}  # for
 CONVERT: Final = "Save it as WAV, FLAC, OGG or MP3 first"
 PROMISED: Final = re.compile(r"^\s*(?:data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", re.M)
 RECOUNTED: Final = re.compile(r"frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
+SUFFIXES: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf")
 CUT: Final = "The file breaks off before its end; what is there was read."
 FEWER: Final = "The file is damaged: it holds less than it says; what can be decoded was read."
 
@@ -290,45 +287,3 @@ def _refusal(head: bytes, path: str, code: int) -> FugatoError:
     suffix = os.path.splitext(path)[1].lower()
     though = f" although its name ends in {suffix}; it is damaged or misnamed" if suffix in SUFFIXES else ""
     return FugatoError("not-audio", f"It is no recording that can be decoded{though}.")
-
-
-SUFFIXES: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".caf")
-
-
-def main() -> None:
-    """Answer requests until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    threading.Thread(target=watch_parent, args=(os.getppid(),), daemon=True).start()
-    file: SoundFile | None = None
-    while True:
-        try:
-            request, _ = receive(requests)
-        except EOFError:
-            return
-        reply: dict[str, Any] = {}
-        blobs: list[bytes] = []
-        try:
-            if file and "read" not in request:
-                file.close()
-                file = None
-            if "open" in request:
-                limits = AudioLimits(**request["limits"])
-                limit_memory(limits.memory)
-                file = SoundFile(request["open"], limits)
-                reply = {"facts": asdict(file.facts)}
-            elif file and "read" in request:
-                samples, end, warnings = file.read(request["read"])
-                reply, blobs = {"end": end, "warnings": warnings}, [samples.tobytes()]
-        except FugatoError as e:
-            reply = {"error": [e.kind, e.message]}
-        except MemoryError:
-            reply = {"error": ["too-large", f"It needs more than {limits.memory / 1e6:,.0f} MB of memory to decode."]}
-        send(replies, reply, *blobs)
-
-
-if __name__ == "__main__":
-    main()

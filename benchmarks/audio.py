@@ -1,6 +1,6 @@
 """What sound costs on its way to a log-mel spectrogram: memory and time of a two-hour file, and of a clip of 30 s.
 
-    python benchmarks/audio.py [--formats FLAC MP3 WAV OGG] [--hours 2]
+    python benchmarks/audio.py [--formats FLAC MP3 WAV OGG] [--ways pieces whole clips] [--hours 2]
 
 The file is made here: noise, chords and rhythm, 44,100 Hz in stereo, written in blocks into a temporary folder. Each way to use it runs in
 a new process that reports the most memory it held, its decoding process apart: `pieces` (the log-mel spectrogram and the MFCC of each 30 s,
@@ -35,6 +35,7 @@ from fugato.represent.mfcc import cepstrum
 RESULT = Path(__file__).resolve().parent / "results" / "audio.json"
 RATE = 44_100
 CLIPS = 15
+WAYS = ("pieces", "whole", "clips")
 SUFFIX = {"FLAC": "flac", "MP3": "mp3", "WAV": "wav", "OGG": "ogg"}
 
 
@@ -115,6 +116,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--formats", nargs="+", default=["FLAC", "MP3"], choices=list(SUFFIX))
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--hours", type=float, default=2.0)
     args = parser.parse_args()
     out = json.loads(RESULT.read_text()) if RESULT.exists() else {}
@@ -124,18 +126,21 @@ def main() -> None:
         folder = Path(top)
         for form in args.formats:
             path = folder / f"long.{SUFFIX[form]}"
-            write(path, form, 3600 * args.hours)
-            found = {"hours": args.hours, "megabytes": round(path.stat().st_size / 1e6, 1)}
-            for way in ("pieces", "whole"):
-                found[way] = {"load_before": round(os.getloadavg()[0], 2)}
+            found = out.setdefault(form, {})
+            long = [way for way in args.ways if way != "clips"]
+            if long:
+                write(path, form, 3600 * args.hours)
+                found |= {"hours": args.hours, "megabytes": round(path.stat().st_size / 1e6, 1)}
+            for way in long:
+                load = round(os.getloadavg()[0], 2)
                 command = [sys.executable, __file__, "--child", str(path), way]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
-                found[way] |= json.loads(done.stdout)
+                found[way] = {"load_before": load, **json.loads(done.stdout)}
                 print(form, way, found[way], flush=True)
-            path.unlink()
-            found["clip_of_30_s"] = clips(folder, form)
-            print(form, "clip of 30 s", found["clip_of_30_s"], flush=True)
-            out[form] = found
+            if "clips" in args.ways:
+                found["clip_of_30_s"] = {"load_before": round(os.getloadavg()[0], 2), **clips(folder, form)}
+                print(form, "clip of 30 s", found["clip_of_30_s"], flush=True)
+            path.unlink(missing_ok=True)
             RESULT.write_text(json.dumps(out, indent=1) + "\n")
 
 

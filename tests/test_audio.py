@@ -294,6 +294,26 @@ def test_a_decoder_that_hangs_or_dies_costs_its_file_alone(monkeypatch: pytest.M
     assert stopped.kind == "timeout" and "0.5 seconds" in stopped.message
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3", "AIFF", "AU"])
+def test_no_damage_brings_anything_but_a_refusal_or_sound(form: str) -> None:
+    data, rng = encoded(form, sound(0, 5 * RATE)), np.random.default_rng(FORMATS.index(form))
+    outcomes = []
+    for number in range(24):
+        damaged = bytearray(data)
+        for at in rng.integers(300 if number % 2 else len(data), size=8):
+            damaged[at] = rng.integers(256)
+        if number % 3 == 0:
+            del damaged[rng.integers(len(data)) :]
+        try:
+            samples = read_out(read_audio(bytes(damaged), limits=AudioLimits(wait=10)))
+        except FugatoError as e:
+            outcomes.append(e.kind)
+        else:
+            assert np.isfinite(samples).all()
+            outcomes.append("read")
+    assert not {"timeout", "bad-data"} & set(outcomes) and len(outcomes) == 24
+
+
 def test_processes_are_used_again() -> None:
     audio.end_decoders()
     for _ in range(3):

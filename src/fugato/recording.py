@@ -139,8 +139,9 @@ class Recording:
     def mono(self, size: int = BLOCK) -> Iterator[Samples]:
         """The mean of the channels, block by block, shape=(n,). Errors as `blocks`."""
         low, high = np.inf, -np.inf
+        shares = np.full(self.channels, 1 / self.channels, np.float32)
         for block in self.blocks(size):
-            mixed = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float32)
+            mixed = block[:, 0] if self.channels == 1 else block @ shares
             low, high = min(low, float(mixed.min())), max(high, float(mixed.max()))
             yield mixed
         if high - low <= SILENCE:
@@ -160,8 +161,8 @@ class Recording:
                     self._warn(warning)
                 if not len(samples):
                     continue
-                usable = np.abs(samples) <= LOUDEST  # false for NaN
-                if not usable.all():
+                if not (samples.min() >= -LOUDEST and samples.max() <= LOUDEST):  # so too where one is NaN
+                    usable = np.abs(samples) <= LOUDEST
                     bad += int((~usable).sum())
                     samples = np.where(usable, samples, np.float32(0))
                     self._warn("Samples that are no numbers were read as silence.")

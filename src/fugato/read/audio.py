@@ -9,10 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import selectors
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from dataclasses import asdict
 from pathlib import Path
@@ -208,6 +210,14 @@ class _Process:
             bufsize=0,
             env={**os.environ, **single, "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"},
         )
+        self._deadline = 0.0
+        self._selector: selectors.BaseSelector | None = None
+        if (
+            os.name == "posix"
+        ):  # elsewhere pipes cannot be waited for, and a timer does it; a thread for each block is slow
+            assert self._popen.stdout
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._popen.stdout, selectors.EVENT_READ)
 
     def alive(self) -> bool:
         return self.owner == os.getpid() and self._popen.poll() is None
@@ -215,18 +225,33 @@ class _Process:
     def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], list[bytes]]:
         """One request and its reply; the process is killed where it takes longer than `seconds`."""
         assert self._popen.stdin and self._popen.stdout
-        timer = threading.Timer(seconds + (START_SECONDS if self._fresh else 0), self._kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            send(self._popen.stdin, request)
-            reply = receive(self._popen.stdout)
-        finally:
-            timer.cancel()
+        seconds += START_SECONDS if self._fresh else 0
+        send(self._popen.stdin, request)
+        if self._selector:
+            self._deadline = time.monotonic() + seconds
+            reply = receive(self)
+        else:
+            timer = threading.Timer(seconds, self._kill)
+            timer.daemon = True
+            timer.start()
+            try:
+                reply = receive(self._popen.stdout)
+            finally:
+                timer.cancel()
         self._fresh = False
         return reply
 
+    def read(self, size: int) -> bytes | None:
+        """Bytes of a reply, as soon as there are some."""
+        assert self._popen.stdout and self._selector
+        if not self._selector.select(max(self._deadline - time.monotonic(), 0)):
+            self._kill()
+        return self._popen.stdout.read(size)
+
     def end(self) -> None:
+        """Let the process go, or kill it."""
+        if self._selector:
+            self._selector.close()
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe:
                 with contextlib.suppress(OSError):

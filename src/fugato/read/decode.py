@@ -24,7 +24,7 @@ import numpy as np
 from fugato.errors import FugatoError
 from fugato.recording import Block
 
-STEP: Final = 4_096  # samples asked of libsndfile at once: what an error in a block takes with it
+SLACK: Final = 4_096  # by how much lengths in a header may be wrong
 HEAD: Final = 65_536  # bytes looked at for the kind of file, and for the last page of an Ogg file
 STRETCH: Final = 64  # times the length that an MP3 file is said to have: 320 kbit/s over 8 kbit/s is 40
 ENDLESS: Final = 1 << 62  # samples; as many stand for "unknown"
@@ -137,8 +137,8 @@ class SoundFile:
         except (RuntimeError, TypeError, ValueError) as e:  # what soundfile itself finds wrong
             raise _refusal(head, path, UNRECOGNISED) from e
         log = self._file.extra_info
-        cut = any(STREAMED > int(a) > int(b) + STEP for a, b in PROMISED.findall(log))
-        cut |= any(int(b) > int(a) + STEP for a, b in RECOUNTED.findall(log))
+        cut = any(STREAMED > int(a) > int(b) + SLACK for a, b in PROMISED.findall(log))
+        cut |= any(int(b) > int(a) + SLACK for a, b in RECOUNTED.findall(log))
         if head.startswith(b"OggS"):
             cut |= not _ends(self._raw, size)
         if cut:
@@ -179,7 +179,7 @@ class SoundFile:
         out = np.empty((size, self.facts.channels), np.float32)
         got = 0
         while got < size and not self._over:
-            step = out[got : got + STEP]
+            step = out[got:]  # at once, since soundfile seeks after every read
             step.fill(np.nan)
             try:
                 part = self._file.read(out=step)

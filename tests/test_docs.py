@@ -48,6 +48,7 @@ def test_there_are_pages_that_run() -> None:
         "listen.md",
         "recognise.md",
         "report.md",
+        "sound.md",
         "style-space.md",
         "train-and-tune.md",
     ]

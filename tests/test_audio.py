@@ -80,6 +80,14 @@ def test_a_file_is_read_whatever_its_format(form: str) -> None:
     assert np.corrcoef(samples[:, 0], sound())[0, 1] > (0.9 if form in ("OGG", "MP3") else 0.99999)
 
 
+def test_opus_is_read() -> None:
+    samples = sound(0, 4 * 48_000)
+    found = read_out(read_audio(encoded("OGG", samples, 48_000, "OPUS")))[:, 0]
+    assert (
+        len(found) == len(samples) and np.corrcoef(found, samples)[0, 1] > 0.8
+    )  # half of it is noise, which Opus invents anew
+
+
 @pytest.mark.parametrize("sandbox", [True, False])
 def test_path_bytes_and_file_object_give_the_same(sandbox: bool, tmp_path: Path) -> None:
     path = tmp_path / "Étude no. 1.wav"

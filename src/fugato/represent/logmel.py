@@ -143,24 +143,40 @@ def mel_powers(sound: Sound) -> Iterator[NDArray[np.float32]]:
     ndarray of float32, shape=(128, n), n at most 1,024
         Power; together 1 + n_samples // 512 frames.
     """
+    for spectra in frame_powers(_sound(sound)):
+        yield mel_filters() @ spectra
+
+
+def frame_powers(blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+    """Power spectra of frames of 2,048 samples, 512 apart, in order of time, some frames at a time.
+
+    Parameters
+    ----------
+    blocks : iterable of float32 arrays, shape=(n,)
+        Mono sound in order, at any rate.
+
+    Yields
+    ------
+    ndarray of float32, shape=(1025, n), n at most 1,024
+        Squared magnitudes; together 1 + n_samples // 512 frames.
+    """
     half = N_FFT // 2
     step = FRAMES * HOP_LENGTH
     held = np.zeros(half, np.float32)
-    for block in _padded(_sound(sound), half):
+    for block in _padded(blocks, half):
         held = np.concatenate((held, block))
         while len(held) >= N_FFT + step:
-            yield _mel(held[: N_FFT + step - HOP_LENGTH])
+            yield _whole_frames(held[: N_FFT + step - HOP_LENGTH])
             held = held[step:]
     if len(held) >= N_FFT:
-        yield _mel(held)
+        yield _whole_frames(held)
 
 
-def _mel(samples: Samples) -> NDArray[np.float32]:
-    """Mel powers of all whole frames; those that `stft` fills up with zeros at both ends are left out."""
+def _whole_frames(samples: Samples) -> NDArray[np.float32]:
+    """Power spectra of all whole frames; those that `stft` fills up with zeros at both ends are left out."""
     edge = N_FFT // 2 // HOP_LENGTH
     count = 1 + (len(samples) - N_FFT) // HOP_LENGTH
-    spectra = stft(samples, n_fft=N_FFT, hop_length=HOP_LENGTH)[:, edge : edge + count]
-    return mel_filters() @ power(spectra)
+    return power(stft(samples, n_fft=N_FFT, hop_length=HOP_LENGTH)[:, edge : edge + count])
 
 
 def _sound(sound: Sound) -> Iterator[Samples]:

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from fugato.represent.pianoroll import RATE
 from fugato.represent.spectrogram import SECONDS
-from fugato.study.figures import COLOURS
-from fugato.write.picture import ACCENT, FAINT, INK, MUTED, NOTE
+from fugato.write.picture import ACCENT, COLOURS, FAINT, INK, MUTED, NOTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,24 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.study.measure import BINS, Bins, Curve, Level
-from fugato.write.picture import ACCENT, FAINT, INK, MUTED, NOTE
+from fugato.write.picture import ACCENT, COLOURS, FAINT, INK, MUTED, NOTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS: Final = (
-    "#2f5d8a",
-    "#c8553d",
-    "#4f8f5b",
-    "#8a5aa0",
-    "#d59b2d",
-    "#3d9a9f",
-    "#a0495f",
-    "#6f7d1f",
-    "#7a5c46",
-    "#5566c8",
-)
 COLOURED: Final = len(COLOURS)  # classes that are told apart by colour
 RANKED: Final = 40  # classes in one column of a ranking
 FEW_VALUES: Final = 6  # of a parameter: so many stand side by side, more on a scale

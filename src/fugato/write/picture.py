@@ -34,6 +34,18 @@ ACCENT: Final = "#2f5d8a"  # the first name, and the bars that spoke for it
 WASH: Final = "#e3edf6"  # the same, behind notes
 SECOND: Final = "#b8612a"  # the second name, and the bars that spoke for it
 SECOND_WASH: Final = "#f8ebe1"
+COLOURS: Final = (  # of classes that stand side by side
+    "#2f5d8a",
+    "#c8553d",
+    "#4f8f5b",
+    "#8a5aa0",
+    "#d59b2d",
+    "#3d9a9f",
+    "#a0495f",
+    "#6f7d1f",
+    "#7a5c46",
+    "#5566c8",
+)
 
 SUFFIXES: Final = (".png", ".svg")
 DPI: Final = 160

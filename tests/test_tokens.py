@@ -14,6 +14,7 @@ from fugato.score import Meter, Part, Score
 
 from .music_styles import performed, styled
 
+METERS = [(n, d) for n, d in t.METERS if 4 * t.TICKS * n <= t.LONGEST_BAR * d]
 FIELDS = ["onset", "duration", "pitch", "velocity", "part"]
 
 
@@ -26,7 +27,7 @@ def on_the_grid(draw: st.DrawFn) -> Score:
     if pickup:
         bars, onset = [0.0], pickup
     for _ in range(draw(st.integers(1, 3))):
-        numerator, denominator = draw(st.sampled_from(t.METERS[:20]))
+        numerator, denominator = draw(st.sampled_from(METERS))
         meters.append(Meter(onset if bars != [0.0] or not pickup else 0.0, numerator, denominator))
         for _ in range(draw(st.integers(1, 4))):
             bars.append(onset)

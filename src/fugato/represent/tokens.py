@@ -248,7 +248,8 @@ def density_index(notes: NDArray[Any], lengths: NDArray[Any]) -> Ints:
 def left_index(left: NDArray[Any]) -> Ints:
     """Bars left, this one counted, as values of their column."""
     left = np.asarray(left, np.int64)
-    return np.where(left <= 16, left, 17 + np.searchsorted(LEFT_EDGES, left, side="right"))
+    index: Ints = np.where(left <= 16, left, 17 + np.searchsorted(LEFT_EDGES, left, side="right"))
+    return index
 
 
 def meter_of(index: int, length: int) -> tuple[int, int]:

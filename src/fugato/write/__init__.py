@@ -1,10 +1,10 @@
-"""Score and Answer out of the house again: pictures and sound."""
+"""Score and Answer out of the house again: MIDI, sound and pictures."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..answer import Answer
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 __all__ = ["plot", "write"]
 
 
-def write(thing: Score, out: str | os.PathLike[str]) -> Path:
-    """Write a piece to a file; its name says how: .wav is a recording of it, played by the synthesiser of the package.
+def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Path:
+    """Write a piece to a file; its name says how.
+
+    ============================== =================================================================================
+    .mid .midi                     Standard MIDI File: `fugato.read` gives the same Score back
+    .wav                           a recording, played by the synthesiser of the package
+    ============================== =================================================================================
 
     Parameters
     ----------
-    thing : Score
+    thing : Score, or anything with a `score` that is one
     out : path
         A file that is there is replaced.
 
@@ -30,8 +35,8 @@ def write(thing: Score, out: str | os.PathLike[str]) -> Path:
     Raises
     ------
     FugatoError
-        ``bad-output`` where it cannot be written there or so, ``bad-option`` where `thing` is no Score, ``empty`` where there
-        is nothing to play.
+        ``bad-output`` where it cannot be written there or so, ``bad-option`` where `thing` is no piece, ``empty`` where there
+        is nothing in it.
 
     Examples
     --------
@@ -40,11 +45,21 @@ def write(thing: Score, out: str | os.PathLike[str]) -> Path:
     """
     from ..errors import FugatoError
     from ..score import Score
-    from .wav import write_wav
+    from .place import check_place, put
 
-    if not isinstance(thing, Score):
+    score = thing if isinstance(thing, Score) else getattr(thing, "score", None)
+    if not isinstance(score, Score):
         raise FugatoError("bad-option", f"A Score can be written, not {type(thing).__name__}.")
-    return write_wav(thing, out)
+    suffix = Path(out).suffix.lower()
+    if suffix in (".mid", ".midi"):
+        from .midi import midi_bytes
+
+        return put(check_place(out), midi_bytes(score, **options))
+    if suffix == ".wav":
+        from .wav import write_wav
+
+        return write_wav(score, out, **options)
+    raise FugatoError("bad-output", "A piece is written as .mid or .wav; give it a name that ends so.", str(out))
 
 
 def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:

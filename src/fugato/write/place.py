@@ -1,0 +1,39 @@
+"""Where a file is to be written: checked before anything is made, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import FugatoError
+
+
+def check_place(out: str | os.PathLike[str]) -> Path:
+    """The path, if a file can be put there.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it is a folder, or its folder is not there.
+    """
+    path = Path(out)
+    if path.is_dir():
+        raise FugatoError("bad-output", "That is a folder; give the file a name in it.", str(path))
+    if not path.absolute().parent.is_dir():
+        raise FugatoError("bad-output", "There is no such folder to write to; make it first.", str(path))
+    return path
+
+
+def put(path: Path, data: bytes) -> Path:
+    """Write all bytes of a file, in place of one that is there.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it cannot be written.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FugatoError("bad-output", f"It cannot be written ({error.strerror or error}).", str(path)) from error
+    return path

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from .models import load_model
     from .read import read, read_all
     from .score import Score
+    from .study.plot import plot
     from .train import train
-    from .write import plot, write
+    from .write import write
 
 __version__: Final = "0.1.0"
 
@@ -36,7 +37,7 @@ _WHERE: Final[dict[str, str]] = {
     "embed": "fugato.composer",
     "compare": "fugato.composer",
     "neighbours": "fugato.composer",
-    "plot": "fugato.write",
+    "plot": "fugato.study.plot",
     "write": "fugato.write",
     "load_model": "fugato.models",
     "load_corpus": "fugato.corpus",

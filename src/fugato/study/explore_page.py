@@ -220,46 +220,78 @@ def page(pictures: Sequence[Picture], figures: Mapping[str, Any], left_out: Sequ
     """The whole page as text."""
     counts = figures["classes"]
     used, chunks = sum(c["used"] for c in counts), sum(c["chunks"] for c in counts)
-    name = escape(str(figures["collection"]) or "a collection")
     shown = sum(c["shown"] for c in counts)
     drawn = f" The {shown} with most files are drawn." if shown < len(counts) else ""
+    footer = (
+        f"Made by Fugato {escape(str(figures['version']))}, random seed {figures['random_seed']}. Single notes and augmentation: "
+        f"{figures['sample']['chunks']:,} chunks, at most {figures['sample']['most_per_composer']:,} of a composer; other figures: "
+        "all chunks of the composers drawn. Every number is in explore.json."
+    )
+    lead = f"{used:,} files by {len(counts):,} composers give {chunks:,} chunks of {figures['size']} notes of one instrument.{drawn}"
+    return document(
+        str(figures["collection"]) or "a collection",
+        lead,
+        pictures,
+        {**TITLES, "examples": "One chunk of each, as the networks see it"},
+        {"classes": _table(counts)},
+        left_out,
+        footer,
+    )
+
+
+def document(
+    name: str,
+    lead: str,
+    pictures: Sequence[Picture],
+    titles: Mapping[str, str],
+    after: Mapping[str, str],
+    left_out: Sequence[str],
+    footer: str,
+) -> str:
+    """A self-contained page of pictures.
+
+    Parameters
+    ----------
+    name : str
+        Its heading, as plain text.
+    lead, footer : str
+        HTML within a paragraph.
+    pictures : sequence of Picture
+    titles : mapping
+        Heading of each section; a section holds a picture of that name, "examples" all whose names begin with "example".
+    after : mapping
+        HTML that follows a picture, by its name.
+    left_out : sequence of str
+        What could not be drawn, and why.
+    """
+    name = escape(name)
+    sections = {key: titles[key] for key in dict.fromkeys(_section(p.name) for p in pictures)}
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{name}: explored</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{name}</h1>",
-        f'<p class="lead">{used:,} files by {len(counts):,} composers give {chunks:,} chunks of {figures["size"]} notes of one '
-        f"instrument.{drawn}</p>",
+        f'<p class="lead">{lead}</p>',
         "<nav>"
-        + "".join(f'<a href="#{key}">{title}</a>' for key, title in _sections(pictures))
+        + "".join(f'<a href="#{key}">{title}</a>' for key, title in sections.items())
         + "</nav>\n</header>\n<main>",
     ]
     last = ""
     for made in pictures:
         key = _section(made.name)
         if key != last:
-            title = dict(_sections(pictures))[key]
-            parts.append(("</section>\n" if last else "") + f'<section id="{key}">\n<h2>{title}</h2>')
+            parts.append(("</section>\n" if last else "") + f'<section id="{key}">\n<h2>{sections[key]}</h2>')
             last = key
         parts.append(_figure(made))
-        if made.name == "classes":
-            parts.append(_table(counts))
+        if made.name in after:
+            parts.append(after[made.name])
     parts.append("</section>\n</main>\n<footer>")
     parts += [f"<p>Not drawn: {escape(reason)}.</p>" for reason in left_out]
-    parts.append(
-        f"<p>Made by Fugato {escape(str(figures['version']))}, random seed {figures['random_seed']}. Single notes and augmentation: "
-        f"{figures['sample']['chunks']:,} chunks, at most {figures['sample']['most_per_composer']:,} of a composer; other figures: "
-        "all chunks of the composers drawn. Every number is in explore.json.</p>\n</footer>\n</body>\n</html>\n"
-    )
+    parts.append(f"<p>{footer}</p>\n</footer>\n</body>\n</html>\n")
     return "\n".join(parts)
 
 
 def _section(name: str) -> str:
     return "examples" if name.startswith("example") else name
-
-
-def _sections(pictures: Sequence[Picture]) -> list[tuple[str, str]]:
-    keys = dict.fromkeys(_section(p.name) for p in pictures)
-    return [(key, TITLES.get(key, "One chunk of each, as the networks see it")) for key in keys]
 
 
 def _figure(made: Picture) -> str:

@@ -156,8 +156,14 @@ def cut(text: str, length: int = 28) -> str:
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
-def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
-    """Files of each composer as bars, used and skipped; its share of the chunks as a pie."""
+def classes(
+    counts: Sequence[Mapping[str, Any]],
+    theme: Theme,
+    *,
+    titles: tuple[str, str] = ("Files by composer", "Share of the chunks"),
+    used_for: str = "with a chunk at least",
+) -> Figure:
+    """Files of each class as bars, used and skipped; its share of the chunks as a pie."""
     from matplotlib.ticker import MaxNLocator
 
     named, rest = list(counts[:BARS]), list(counts[BARS:])
@@ -168,7 +174,7 @@ def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
     bars, pie = figure.subplots(1, 2, width_ratios=(1.35, 1))
     places = np.arange(len(named))
     used, skipped = (np.array([c[key] for c in named]) for key in ("used", "skipped"))
-    bars.barh(places, used, color=theme.accent, height=0.72, label="with a chunk at least")
+    bars.barh(places, used, color=theme.accent, height=0.72, label=used_for)
     if skipped.any():
         bars.barh(places, skipped, left=used, color=theme.quiet, height=0.72, label="skipped")
         bars.legend(loc="lower right")
@@ -183,8 +189,9 @@ def classes(counts: Sequence[Mapping[str, Any]], theme: Theme) -> Figure:
     bars.grid(axis="x", linewidth=0.7)
     bars.tick_params(length=0)
     bars.spines["left"].set_visible(False)
-    bars.set_title("Files by composer")
+    bars.set_title(titles[0])
     _pie(pie, counts, theme)
+    pie.set_title(titles[1])
     return figure
 
 
@@ -211,7 +218,6 @@ def _pie(axes: Axes, counts: Sequence[Mapping[str, Any]], theme: Theme) -> None:
     )[0]
     labels = [f"{name}  {100 * size / total:.1f} %" for name, size in zip(names, sizes, strict=True)]
     axes.legend(wedges, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1, handleheight=1)
-    axes.set_title("Share of the chunks")
 
 
 # -- densities ---------------------------------------------------------------------------------------------------------

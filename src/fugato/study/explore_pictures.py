@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DPI: Final = 130
 BARS: Final = 20  # composers with a bar of their own
-SLICES: Final = 8  # composers with a slice of their own
+SLICES: Final = 10  # composers with a slice of their own
 POINTS: Final = 250  # of a composer in a scatter plot
 BINS: Final = 256  # of a density before it is smoothed
 INSIDE: Final = (0.5, 98.0)  # per cent of the values that a density's axis covers at least

@@ -2,7 +2,8 @@
 
 A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``check(settings)``, ``prepare(corpus, jobs, progress)``,
 ``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``. Networks declare a
-`fugato.recipes.network.NetworkRecipe` named `RECIPE` instead, and the training loop does the rest.
+`fugato.recipes.network.NetworkRecipe` named `RECIPE` instead, and the training loop does the rest. What a recipe of the compose task
+declares is said in `fugato.train.compose.train_compose`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ COMPOSER: Final[dict[str, str]] = {
     "onset-cnn": "fugato.recipes.onset_cnn",
 }
 
+COMPOSE: Final[dict[str, str]] = {
+    "remi-transformer": "fugato.recipes.remi_transformer",
+}
+
 
 def recipe(task: str, name: str) -> Any:
     """A recipe: a module, or what it declares of a network.
@@ -37,7 +42,7 @@ def recipe(task: str, name: str) -> Any:
     FugatoError
         ``bad-option`` where there is none of that name, or its extra is not installed.
     """
-    tables = {"composer": COMPOSER}
+    tables = {"composer": COMPOSER, "compose": COMPOSE}
     if task not in tables:
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(tables)}.")
     if name not in tables[task]:
@@ -53,4 +58,4 @@ def recipe(task: str, name: str) -> Any:
         ) from error
 
 
-__all__ = ["COMPOSER", "recipe"]
+__all__ = ["COMPOSE", "COMPOSER", "recipe"]

@@ -74,6 +74,10 @@ VOCABULARY: Final = (  # values of each column
 )
 FAMILIES: Final = 1 + 16  # no such part, or a General MIDI family: the program divided by 8
 
+# What is known of the piece as a whole stands beside each of its steps, so that it is never out of sight.
+CONTROLS: Final = ("style", "period", *(f"family_{i + 1}" for i in range(N_PARTS)))
+STYLE, PERIOD, FAMILY = 0, 1, 2
+
 Rows = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 _METER_INDEX: Final = {meter: i + 1 for i, meter in enumerate(METERS)}
@@ -162,18 +166,19 @@ def encode(score: Score) -> Tokens:
     return Tokens(rows[np.argsort(place, kind="stable")], programs)
 
 
-def decode(tokens: Tokens, *, qpm: float = 120.0, velocity: int = 80, **facts: Any) -> Score:
+def decode(
+    tokens: Tokens, *, tempos: Sequence[Tempo] = (Tempo(0.0, 120.0),), velocity: int = 80, **facts: Any
+) -> Score:
     """The piece that steps stand for; steps that are neither bar nor note are passed over.
 
     Parameters
     ----------
     tokens : Tokens
-    qpm : float
-        Quarter notes a minute.
+    tempos : sequence of Tempo
     velocity : int
         Of notes before the first that says one.
     facts
-        Further attributes of the Score: title, composer, and so on.
+        Further attributes of the Score: title, keys, and so on.
     """
     rows = tokens.rows.astype(np.int64)
     rows = rows[(rows[:, EVENT] <= BAR)]
@@ -200,7 +205,7 @@ def decode(tokens: Tokens, *, qpm: float = 120.0, velocity: int = 80, **facts: A
         velocity=_loudness(notes[:, VELOCITY], part, velocity),
         part=part,
         parts=[Part(program=program) for program in programs],
-        tempos=(Tempo(0.0, qpm),),
+        tempos=tempos,
         meters=changed,
         bars=bars / TICKS,
         beats="notated",
@@ -242,7 +247,8 @@ def duration_index(ticks: NDArray[Any]) -> Ints:
 def density_index(notes: NDArray[Any], lengths: NDArray[Any]) -> Ints:
     """Notes in bars of so many ticks as values of their column, 1 (sparse) to 8."""
     rate = np.asarray(notes) * TICKS / np.maximum(lengths, 1)
-    return np.searchsorted(DENSITIES, rate, side="right").astype(np.int64) + 1
+    index: Ints = np.searchsorted(DENSITIES, rate, side="right") + 1
+    return index
 
 
 def left_index(left: NDArray[Any]) -> Ints:
@@ -273,6 +279,12 @@ def families(programs: Sequence[int]) -> Ints:
     out = np.zeros(N_PARTS, np.int64)
     out[: len(programs)] = np.asarray(programs[:N_PARTS], np.int64) // 8 + 1
     return out
+
+
+def controls(style: int, period: int, programs: Sequence[int]) -> Ints:
+    """`CONTROLS` of a piece, shape=(10,); 0 is unknown. `style` and `period` count from 1 in the lists that a model keeps."""
+    known: Ints = np.concatenate([np.array([style, period], np.int64), families(programs)])
+    return known
 
 
 def _parts(score: Score) -> tuple[Ints, tuple[int, ...]]:

@@ -1,0 +1,19 @@
+"""New music: tokens drawn from a trained network under a grammar, guarded against loops and copies, that ends."""
+
+from __future__ import annotations
+
+from fugato.compose.composing import Composition, NewBar, compose, stream, variations
+from fugato.compose.copies import CopyIndex
+from fugato.compose.generator import Generator, NoteLikelihood, load_generator
+
+__all__ = [
+    "Composition",
+    "CopyIndex",
+    "Generator",
+    "NewBar",
+    "NoteLikelihood",
+    "compose",
+    "load_generator",
+    "stream",
+    "variations",
+]

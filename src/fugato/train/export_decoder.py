@@ -1,0 +1,171 @@
+"""A trained decoder as parts of a model folder: an ONNX network with a key/value cache, and its heads, in half precision.
+
+Weights are rounded to float16 first and computed with in float32, so that the exported network is the judged one to the last bit that
+matters.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fugato.compose.network import Heads
+from fugato.errors import FugatoError
+from fugato.models import Model, log_softmax, onnx_session
+from fugato.recipes.remi_transformer import HEAD_SIZE, Network
+from fugato.represent import tokens as t
+from fugato.train.export import OPSET, TOLERANCE, _quiet
+
+SMALL: Final = 1000  # numbers in an array that is not worth halving
+COLUMNS: Final = len(t.COLUMNS) + len(t.CONTROLS)
+
+
+class _Step(nn.Module):
+    """The network as it is served: the past always comes in, empty at first."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, steps: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        state, present = self.network(steps, past)
+        return state, present
+
+
+def rounded(network: Network) -> Network:
+    """A copy with every weight as float16 has it, in evaluation mode."""
+    out: Network = copy.deepcopy(network).cpu().eval()
+    with torch.no_grad():
+        for p in out.parameters():
+            p.copy_(p.half().float())
+    return out
+
+
+def weights_of(model: Model, network: Network) -> dict[str, Tensor]:
+    """The weights of a model folder for a new network of the same shape.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-model`` where they do not fit.
+    """
+    graph = onnx.load(str(model.path("network"))).graph
+    found = {a.name.removesuffix(".half"): onnx.numpy_helper.to_array(a) for a in graph.initializer}
+    named = {name.removeprefix("network."): array for name, array in found.items()}
+    for node in graph.node:  # the exporter turns the matrices of layers round, and calls them after the product
+        if node.op_type == "MatMul" and node.input[1] in found:
+            layer = node.name.removeprefix("/network/").removesuffix("/MatMul").replace("/", ".")
+            named[f"{layer}.weight"] = found[node.input[1]].T
+    heads = model.arrays("heads")
+    out = {}
+    for name, own in network.state_dict().items():
+        array = named[name] if name in named else heads.get(_head_name(name))
+        if array is None or tuple(array.shape) != tuple(own.shape):
+            raise FugatoError("bad-model", f"Its weights {name} do not fit the network.", str(model.folder))
+        out[name] = torch.from_numpy(np.array(array, np.float32))
+    return out
+
+
+def _head_name(name: str) -> str:
+    """``heads.scores.2.bias`` -> ``scores_bias_2``: as it stands in the part ``heads``."""
+    words = name.split(".")[1:]
+    kind = "_bias" if words[-1] == "bias" else ""
+    return f"{words[0]}{kind}" + (f"_{words[1]}" if len(words) == 3 else "")
+
+
+def decoder_parts(network: Network) -> dict[str, Any]:
+    """The parts ``network`` (bytes of ONNX) and ``heads`` (arrays) of a network that `rounded` gave.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-model`` where ONNX Runtime answers otherwise than the network, with or without a past.
+    """
+    heads = {
+        "state": network.heads.state.weight,
+        "state_bias": network.heads.state.bias,
+        **{f"known_{i}": layer.weight for i, layer in enumerate(network.heads.known)},
+        **{f"scores_{i}": layer.weight for i, layer in enumerate(network.heads.scores)},
+        **{f"scores_bias_{i}": layer.bias for i, layer in enumerate(network.heads.scores)},
+    }
+    arrays = {name: np.asarray(weight.detach().numpy(), np.float16) for name, weight in heads.items()}
+    return {"network": _onnx(network, arrays), "heads": arrays}
+
+
+def _onnx(network: Network, heads: dict[str, NDArray[Any]]) -> bytes:
+    torch_state = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    steps = torch.stack([torch.randint(0, v, (2, 24)) for v in t.VOCABULARY], dim=-1)
+    steps = torch.cat([steps, torch.zeros(2, 24, len(t.CONTROLS), dtype=torch.long)], dim=-1)
+    torch.random.set_rng_state(torch_state)
+    layers, heads_each = len(network.blocks), int(network.norm.weight.shape[0]) // HEAD_SIZE
+    nothing = torch.zeros(layers, 2, 2, heads_each, 0, HEAD_SIZE)
+    with torch.inference_mode():
+        whole, past = network(steps, nothing)
+        _, some = network(steps[:, :16], nothing)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        with _quiet():
+            torch.onnx.export(
+                _Step(network).eval(),
+                (steps[:, :5], some),
+                str(path),
+                input_names=["steps", "past"],
+                output_names=["state", "present"],
+                dynamic_axes={
+                    "steps": {0: "batch", 1: "steps"},
+                    "past": {2: "batch", 4: "before"},
+                    "state": {0: "batch", 1: "steps"},
+                    "present": {2: "batch", 4: "after"},
+                },
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        data = halved(onnx.load(str(path))).SerializeToString()
+        path.write_bytes(data)
+        session = onnx_session(path)
+        for first, before, expected in ((0, nothing, whole), (16, some, whole[:, 16:])):
+            state, present = session.run(None, {"steps": steps[:, first:].numpy(), "past": before.numpy()})
+            _same(state, expected.numpy())
+            _same(present, past.numpy())
+    flat = steps[0, 1:, : t.N_ATTRIBUTES]
+    with torch.inference_mode():
+        scores = network.heads(whole[0, :-1], flat)
+    told = np.stack(
+        [
+            log_softmax(s.numpy().astype(np.float64))[np.arange(len(flat)), flat[:, i].numpy()]
+            for i, s in enumerate(scores)
+        ],
+        axis=1,
+    )
+    _same(Heads(heads).log_likelihood(whole[0, :-1].numpy(), flat.numpy()), told)
+    return bytes(data)
+
+
+def _same(answered: NDArray[Any], expected: NDArray[Any]) -> None:
+    if not np.allclose(answered, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        worst = float(np.abs(answered - expected).max())
+        raise FugatoError("bad-model", f"The exported network answers otherwise than the trained one, by {worst:.3g}.")
+
+
+def halved(model: Any) -> Any:
+    """An ONNX model whose large arrays are kept as float16 and cast when it is loaded."""
+    casts = []
+    for array in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(array)
+        if array.data_type != onnx.TensorProto.FLOAT or values.size < SMALL:
+            continue
+        name = array.name
+        array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    for i, node in enumerate(casts):
+        model.graph.node.insert(i, node)
+    return model

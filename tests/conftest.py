@@ -88,3 +88,16 @@ def small_model(styled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
             del os.environ["FUGATO_HOME"]
         else:
             os.environ["FUGATO_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def small_composer(styled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that composes, hardly trained: its music is nearly random, so that everything rests on the grammar and the guards."""
+    pytest.importorskip("torch", reason="training needs the extra train")
+    from fugato.train.compose import train_compose
+
+    home = tmp_path_factory.mktemp("composer")
+    settings = {"units": 64, "layers": 1, "head_units": 32, "batch_size": 2, "epochs": 3, "min_works": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUGATO_HOME", str(home / "home"))
+        return train_compose(styled_folder, out=home / "small", jobs=1, **settings)

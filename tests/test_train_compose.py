@@ -179,12 +179,9 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert sorted(rates[400:], reverse=True) == rates[400:]
 
 
-@pytest.fixture(scope="module")
-def trained(styled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("model")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FUGATO_HOME", str(home / "home"))
-        return train_compose(styled_folder, out=home / "tiny", jobs=1, **TINY)
+@pytest.fixture
+def trained(small_composer: Path) -> Path:
+    return small_composer
 
 
 def test_a_model_folder_comes_of_it_with_its_figures(trained: Path) -> None:
@@ -194,7 +191,7 @@ def test_a_model_folder_comes_of_it_with_its_figures(trained: Path) -> None:
     assert figures["nll_per_note"] == pytest.approx(sum(figures[f"nll_{c}"] for c in t.COLUMNS[:5]), abs=1e-3)
     assert model.card.labels.keys() == {"Bach", "Chopin", "Joplin"} and model.card.task == "compose"
     assert model.json("vocabulary")["sizes"] == list(t.VOCABULARY)
-    assert not trained.with_name("tiny.training").exists()
+    assert not trained.with_name("small.training").exists()
 
 
 def test_served_without_torch_it_foretells_as_it_was_judged(trained: Path) -> None:
@@ -243,7 +240,7 @@ def test_fine_tuning_goes_on_from_the_model_and_says_what_it_brought(
     model = load_model(out)
     figures = {figure["name"]: figure["value"] for figure in model.card.figures}
     assert figures["nll_per_note"] < figures["nll_per_note_before"]
-    assert model.json("vocabulary")["styles"] == ["Bach", "Chopin", "Joplin"] and model.card.made["from"] == "tiny"
+    assert model.json("vocabulary")["styles"] == ["Bach", "Chopin", "Joplin"] and model.card.made["from"] == "small"
 
 
 def test_wrong_options_are_refused_before_anything_is_read(tmp_path: Path, trained: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .answer import Answer
+    from .compose import Composition, compose
     from .composer import Listener, compare, embed, identify, neighbours
     from .corpus import audit, load_corpus
     from .errors import FugatoError
@@ -37,6 +38,8 @@ _WHERE: Final[dict[str, str]] = {
     "embed": "fugato.composer",
     "compare": "fugato.composer",
     "neighbours": "fugato.composer",
+    "compose": "fugato.compose",
+    "Composition": "fugato.compose",
     "plot": "fugato.study.plot",
     "write": "fugato.write",
     "load_model": "fugato.models",
@@ -57,6 +60,8 @@ __all__ = [
     "embed",
     "compare",
     "neighbours",
+    "compose",
+    "Composition",
     "plot",
     "write",
     "load_model",

@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from .audit import audit
 from .benchmark import benchmark
+from .compose import compose
 from .demo import demo
 from .edge import at_the_edge, set_debug
 from .explore import explore
@@ -28,6 +29,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (neighbours, "fugato neighbours nocturne.mid my-folder/"),
     (map, "fugato map my-folder/ --out map.html"),
     (embed, "fugato embed my-folder/ --out vectors.jsonl"),
+    (compose, "fugato compose --style Chopin --seed nocturne.mid --bars 32 --out new/"),
     (audit, "fugato audit my-folder/ --out report/"),
     (explore, "fugato explore my-folder/ --out pictures/"),
     (featurise, "fugato featurise my-folder/ --out features.parquet"),

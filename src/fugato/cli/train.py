@@ -17,16 +17,21 @@ from . import show
 from .edge import message
 from .output import is_table, print_json
 
-TASKS = ("composer",)
+TASKS = ("composer", "compose")
 
 
 def train(
-    task: Annotated[str, typer.Argument(metavar="composer", help="What the model is to name.")],
+    task: Annotated[
+        str, typer.Argument(metavar="composer|compose", help="What the model is to do: name composers, or write music.")
+    ],
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
     ],
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME", help="How to make it; ngram-linear where left out.")
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="How to make it; ngram-linear or remi-transformer where left out."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The model folder to write.")] = None,
     name: Annotated[
@@ -64,6 +69,15 @@ def train(
     precision: Annotated[
         str, typer.Option("--precision", metavar="32-true|bf16-mixed", help="Numbers to train in.")
     ] = "32-true",
+    from_model: Annotated[
+        str | None, typer.Option("--from", metavar="NAME|DIR", help="compose: go on from this model (fine-tuning).")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="compose: learn for so long at most.")
+    ] = None,
+    only_open: Annotated[
+        bool, typer.Option("--only-open", help="compose: only pieces whose licence lets the model be shared.")
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Write a report on the pieces held out, with pictures."),
@@ -73,7 +87,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="The card as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Train a model, measure it on works held out, and write its folder."""
-    from ..models import load_model, local_folder
+    from ..models import local_folder
 
     if task not in TASKS:
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(TASKS)}.")
@@ -87,6 +101,29 @@ def train(
 
     if epochs is not None:
         chosen["epochs"] = epochs
+    if task == "compose":
+        _only_for_composer(folds=folds, tuned=tuned, report=report)
+        folder = _compose(
+            data,
+            recipe=recipe,
+            out=out,
+            name=name,
+            composers=listed(composers) if composers is not None else None,
+            without=listed(without or ""),
+            only_open=only_open,
+            from_model=from_model,
+            minutes=minutes,
+            budget=budget,
+            resume=resume,
+            devices=int(devices) if devices.isdecimal() else devices,
+            nodes=nodes,
+            precision=precision,
+            random_seed=random_seed,
+            jobs=jobs,
+            **chosen,
+        )
+        _say(folder, name, as_json, "fugato compose --model {} --bars 16 --out new/")
+        return
     from ..train.tuned import read_tuned, recipe_of
 
     recipe = recipe_of(recipe, read_tuned(tuned) if tuned is not None else None)
@@ -115,15 +152,36 @@ def train(
             jobs=jobs,
             progress=tell,
             judged=partial(_report, report, name or out.name) if report is not None else None,
-            **chosen,  # type: ignore[arg-type]
+            **chosen,
         )
+    _say(folder, name, as_json, "fugato identify FILE --model {}")
+
+
+def _say(folder: Path, name: str | None, as_json: bool, then: str) -> None:
+    """The figures of a new model, and what to do with it."""
+    from ..models import load_model
+
     card = load_model(folder).card
     if is_table(as_json):
         show.figures(card.to_dict()["figures"])
     else:
         print_json({**card.to_dict(), "folder": str(folder)})
     asked = name if name is not None else str(folder)
-    message(f"fugato: the model is in {folder}; try  fugato identify FILE --model {asked}")
+    message(f"fugato: the model is in {folder}; try  {then.format(asked)}")
+
+
+def _compose(data: str, **options: Any) -> Path:
+    """Train a model that composes, with its progress told."""
+    from ..train.compose import train_compose
+
+    with spoken(), progress() as tell:
+        return train_compose(data, progress=tell, **options)
+
+
+def _only_for_composer(**options: Any) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise FugatoError("bad-option", f"--{given[0]} is for models that name composers.")
 
 
 def _report(folder: Path, name: str, judged: Any, parts: dict[str, Any]) -> None:

@@ -1,0 +1,290 @@
+"""Composing: every output decodes and ends, the same seed gives the same piece, and what the user gave stays as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import fugato
+from fugato.compose import Composition, NewBar, load_generator, stream, variations
+from fugato.compose import compose as write
+from fugato.compose.composing import key_name, parse_key, signature_of
+from fugato.compose.grammar import HIGHEST_PITCH, LOWEST_PITCH
+from fugato.compose.guards import CopyGuard
+from fugato.compose.sampler import Likelihood, Sampler
+from fugato.compose.transformer import Transformer
+from fugato.errors import FugatoError
+from fugato.represent import tokens as t
+from fugato.score import Meter, Part, Score
+
+from .music_files import midi_of
+from .music_styles import performed, styled
+
+
+@pytest.fixture(scope="module")
+def system(small_composer: Path) -> Transformer:
+    found = load_generator(small_composer)
+    assert isinstance(found, Transformer)
+    return found
+
+
+def notes_of(score: Score) -> list[tuple[float, float, int, int]]:
+    return [(float(n["onset"]), float(n["duration"]), int(n["pitch"]), int(n["part"])) for n in score.notes]
+
+
+def test_from_nothing(system: Transformer) -> None:
+    piece = write("Chopin", bars=6, random_seed=3, model=system)
+    assert isinstance(piece, Composition) and len(piece.score.bars) == 6
+    assert piece.report["new_bars"] == [1, 6] and piece.report["notes"] == len(piece.score) == int(piece.new.sum())
+    assert piece.options["random_seed"] == 3 and piece.options["style"] == "Chopin" and piece.name == "chopin-3"
+    assert "random seed 3" in piece._repr_html_() and piece.to_dict()["options"]["bars"] == 6
+
+
+def test_the_same_seed_gives_the_same_piece_and_another_one_another(system: Transformer) -> None:
+    one, two, other = (write("Bach", bars=4, random_seed=s, model=system) for s in (1, 1, 2))
+    assert notes_of(one.score) == notes_of(two.score) != notes_of(other.score)
+
+
+def test_the_random_seed_is_told_where_none_was_given(system: Transformer) -> None:
+    piece = write(bars=2, model=system)
+    again = write(bars=2, random_seed=piece.options["random_seed"], model=system)
+    assert notes_of(piece.score) == notes_of(again.score)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
+def test_every_output_decodes_and_obeys_the_grammar(system: Transformer, temperature: float) -> None:
+    for seed in range(4):
+        piece = write(None, bars=5, random_seed=seed, temperature=temperature, top_p=1.0, guidance=1.0, model=system)
+        score = piece.score
+        back = t.decode(t.encode(score))
+        assert notes_of(back) == notes_of(score)
+        assert score.notes["pitch"].min() >= LOWEST_PITCH and score.notes["pitch"].max() <= HIGHEST_PITCH
+        assert score.notes["duration"].min() >= 1 / t.TICKS
+        for part in range(len(score.parts)):  # a pitch never starts while it still sounds in its part
+            own = score.notes[score.notes["part"] == part]
+            for pitch in np.unique(own["pitch"]):
+                same = own[own["pitch"] == pitch]
+                assert (same["onset"][1:] >= (same["onset"] + same["duration"])[:-1] - 1e-9).all()
+        empty = np.setdiff1d(np.arange(5), score.bar_of(score.notes["onset"]))
+        assert 0 not in empty and 4 not in empty and (np.diff(empty) > 1).all()
+
+
+def test_a_piece_ends_on_its_tonic_with_the_last_bar_full(system: Transformer) -> None:
+    for seed, key in enumerate(("C", "F# minor", "B-", "a")):
+        piece = write(bars=3, random_seed=seed, key=key, model=system)
+        score, value = piece.score, parse_key(key)
+        end = score.bars[-1] + score.meters[-1].bar_length
+        final = score.notes[np.isclose(score.notes["onset"] + score.notes["duration"], end)]
+        assert score.end == pytest.approx(end) and len(final)
+        assert final["pitch"].min() % 12 == (value - 1) % 12
+        triad = {(value - 1 + step) % 12 for step in ((0, 3, 7) if value > 12 else (0, 4, 7))}
+        assert set(score.notes["pitch"][score.notes["onset"] >= score.bars[-1]] % 12) <= triad
+        assert piece.report["ending"] in {"drawn", "by rule"}
+        assert piece.options["key"] == key_name(value)
+
+
+def test_a_seed_is_kept_and_gone_on_from(system: Transformer, tmp_path: Path) -> None:
+    seed = styled("Joplin", 5, bars=4)
+    file = tmp_path / "my.mid"
+    file.write_bytes(midi_of(seed, qpm=90))
+    piece = write("Joplin", file, bars=3, random_seed=1, model=system)
+    kept = piece.score.excerpt(0, 3)
+    assert notes_of(kept) == notes_of(fugato.read(file))
+    assert len(piece.score.bars) == 7 and piece.report["new_bars"] == [5, 7]
+    assert len(piece.continuation.bars) == 3 and len(piece.continuation) == piece.report["notes"]
+    assert piece.options["tempo"] == pytest.approx(90, abs=0.01) and piece.options["seed"] == str(file)
+    assert piece.score.tempos[-1].qpm == pytest.approx(90, abs=0.01)
+
+
+def test_a_seed_keeps_its_meter_and_its_instruments(system: Transformer) -> None:
+    seed = Score.from_notes(
+        [0, 1, 2, 3, 4, 5], [1] * 6, [60, 64, 67, 65, 62, 60],
+        part=[0, 1, 0, 1, 0, 1], parts=[Part("v", 40), Part("c", 42)], meters=[Meter(0, 3, 4)], beats="notated",
+    )  # fmt: skip
+    piece = write(None, seed, bars=2, random_seed=0, model=system)
+    assert piece.score.bars.tolist() == [0, 3, 6, 9] and {m[1:] for m in piece.score.meters} == {(3, 4)}
+    assert [part.program for part in piece.score.parts] == [40, 42]
+
+
+def test_bars_are_filled_in_and_all_else_stays(system: Transformer) -> None:
+    seed = styled("Bach", 7, bars=8)
+    piece = write("Bach", seed, infill=(4, 5), random_seed=2, model=system)
+    old, new = notes_of(seed), notes_of(piece.score)
+    start, stop = seed.bars[3], seed.bars[5]
+    assert [n for n in old if not start <= n[0] < stop] == [n for n in new if not start <= n[0] < stop]
+    inside = [n for n in new if start <= n[0] < stop]
+    assert inside and inside != [n for n in old if start <= n[0] < stop]
+    assert all(n[0] + n[1] <= stop + 1e-9 for n in inside)
+    assert piece.report["new_bars"] == [4, 5] and piece.report["ending"] is None and len(piece.score.bars) == 8
+
+
+def test_a_long_gap_and_a_long_piece_do_not_run_out_of_context(system: Transformer) -> None:
+    seed = styled("Bach", 8, bars=30)
+    filled = write("Bach", seed, infill=(1, 25), random_seed=2, model=system)
+    assert filled.report["bars"] == 25
+    assert write("Bach", seed, bars=20, random_seed=2, model=system).report["bars"] == 20
+
+
+def test_options_of_sound_and_length(system: Transformer) -> None:
+    piece = write("Bach", seconds=16, tempo=60, program=19, key="D", random_seed=0, model=system)
+    assert piece.score.seconds == pytest.approx(16, abs=4.1)
+    assert {part.program for part in piece.score.parts} == {19} and piece.score.tempos[0].qpm == 60
+    assert piece.score.keys[0].sharps == 2 and piece.score.keys[0].mode == "major"
+
+
+def test_bars_come_one_by_one_and_then_the_piece(system: Transformer) -> None:
+    events = list(stream("Bach", styled("Bach", 4, bars=2), bars=3, random_seed=5, model=system))
+    bars, piece = events[:-1], events[-1]
+    assert all(isinstance(bar, NewBar) for bar in bars) and isinstance(piece, Composition)
+    assert [bar.bar for bar in bars] == [3, 4, 5]
+    together = [(n[0] + bar.start, *n[1:]) for bar in bars for n in notes_of(bar.score)]
+    assert sorted(together) == sorted(n for n, new in zip(notes_of(piece.score), piece.new, strict=True) if new)
+    assert notes_of(piece.score) == notes_of(
+        write("Bach", styled("Bach", 4, bars=2), bars=3, random_seed=5, model=system).score
+    )
+
+
+def test_the_critic_keeps_the_best_of_several(system: Transformer) -> None:
+    pieces = variations(4, 2, style="Bach", bars=2, random_seed=10, model=system)
+    every = [write("Bach", bars=2, random_seed=10 + i, model=system) for i in range(4)]
+    scores = sorted((p.report["critic_score"] for p in every), reverse=True)
+    assert [p.report["critic_score"] for p in pieces] == scores[:2]
+    assert {p.report["critic"] for p in pieces} == {"typical-style"}
+    with pytest.raises(FugatoError, match="cannot be kept"):
+        variations(2, 3, model=system)
+
+
+def test_guidance_moves_the_music_towards_the_style() -> None:
+    """Value 0 is a little likelier without the style, value 1 with it."""
+
+    class Heads:
+        def attribute(self, i: int, hidden: np.ndarray) -> np.ndarray:
+            return np.array([[0.0, 0.5], [0.5, 0.0]], np.float32)
+
+    shares = []
+    for guidance in (0.0, 0.5, 1.0, 3.0):
+        stepper = SimpleNamespace(decoder=SimpleNamespace(heads=Heads()), guidance=guidance)
+        rng = np.random.default_rng(0)
+        sampler = Sampler(stepper, rng, temperature=1.0, top_p=1.0, n_parts=1, guard=CopyGuard(None, 0))  # type: ignore[arg-type]
+        drawn = [sampler._choose(0, np.zeros((2, 1)), np.ones(2, bool), 1.0, Likelihood()) for _ in range(500)]  # type: ignore[arg-type]
+        shares.append(float(np.mean(drawn)))
+    assert shares == sorted(shares) and shares[0] < 0.45 and shares[3] > 0.8
+
+
+def test_any_system_answers_the_same_two_questions(system: Transformer) -> None:
+    seed = styled("Chopin", 9, bars=4)
+    new = system.generate(seed, bars=3, random_seed=0, style="Chopin", guarded=False)
+    assert len(new.bars) == 3 and new.notes["onset"].min() < 4
+    told = system.nll(seed, style="Chopin")
+    assert told.notes == t.encode(seed).n_notes and told.per_note > 0
+
+
+def test_styles_are_composers_or_periods_and_others_stand_for_their_period(system: Transformer) -> None:
+    assert system.style_of("Chopin") == (2, 4) and system.style_of("Romantic") == (0, 4)
+    assert system.style_of("Frédéric Chopin") == (2, 4)
+    assert system.style_of("Brahms") == (0, 4) and system.style_of(None) == (0, 0)
+    with pytest.raises(FugatoError, match="no style"):
+        write("Nobody at All", model=system)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"bars": 0}, "bars is 0"),
+        ({"temperature": 0}, "temperature is 0"),
+        ({"bars": 4, "seconds": 10}, "not both"),
+        ({"infill": (1, 2)}, "give it as the seed"),
+        ({"key": "H dur"}, "no key"),
+        ({"program": 128}, "program is 128"),
+    ],
+)
+def test_wrong_options_are_refused(system: Transformer, options: dict, said: str) -> None:
+    with pytest.raises(FugatoError, match=said):
+        write(model=system, **options)
+
+
+def test_seeds_that_cannot_be_gone_on_from_are_refused(system: Transformer) -> None:
+    with pytest.raises(FugatoError, match="no notated beat"):
+        write(None, performed(styled("Chopin", 2)), model=system)
+    with pytest.raises(FugatoError, match="not within 1 to 4"):
+        write(None, styled("Chopin", 2, bars=4), infill=(3, 5), model=system)
+    with pytest.raises(FugatoError, match="leave out bars"):
+        write(None, styled("Chopin", 2, bars=4), infill=(3, 4), bars=2, model=system)
+
+
+def test_without_a_model_it_is_said_what_to_do(
+    fugato_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fugato.models.names.SHIPPED", tmp_path)
+    with pytest.raises(FugatoError, match="fugato train compose") as refused:
+        write("Chopin")
+    assert refused.value.kind == "no-model"
+
+
+def test_a_model_of_another_task_is_refused(small_model: Path) -> None:
+    with pytest.raises(FugatoError, match="cannot compose") as refused:
+        write("Chopin", model=small_model)
+    assert refused.value.kind == "bad-model"
+
+
+def test_a_seed_of_a_composer_is_taken_from_music21(system: Transformer) -> None:
+    piece = write("Bach", seed_composer="Joplin", bars=2, random_seed=1, model=system)
+    assert piece.options["seed"] and piece.report["new_bars"][0] > 1
+    with pytest.raises(FugatoError, match="no seed by"):
+        write("Bach", seed_composer="Nobody", model=system)
+
+
+def test_keys_are_read_and_named() -> None:
+    said = {"C": 1, "c": 13, "F# minor": 19, "B- major": 11, "Bb": 11, "E flat": 4, "a minor": 22, "A minor": 22}
+    assert {text: parse_key(text) for text in said} == said
+    assert key_name(19) == "F# minor" and key_name(0) is None
+    assert [signature_of(k) for k in (1, 8, 6, 22, 7, 11)] == [
+        (0, "major"), (1, "major"), (-1, "major"), (0, "minor"), (6, "major"), (-2, "major"),
+    ]  # fmt: skip
+
+
+def test_the_command_writes_what_it_says(small_composer: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from fugato.cli.app import app
+
+    out = tmp_path / "new" / "music"
+    asked = ["compose", "--style", "Bach", "--bars", "2", "--random-seed", "5", "--variations", "2", "--keep", "1"]
+    done = CliRunner().invoke(app, [*asked, "--model", str(small_composer), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    (line,) = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
+    names = {Path(file).name for file in line["files"]}
+    stem = f"bach-{line['options']['random_seed']}"
+    assert {f"{stem}.mid", f"{stem}.wav", f"{stem}.png", f"{stem}.json"} <= names == {p.name for p in out.iterdir()}
+    piece = write("Bach", bars=2, random_seed=line["options"]["random_seed"], model=str(small_composer))
+    assert notes_of(fugato.read(out / f"{stem}.mid")) == notes_of(piece.score)
+    for wrong, said in (
+        (["--infill", "3-4"], "two bars"),
+        (["--keep", "2"], "cannot be kept"),
+        (["--style", "X"], "no style"),
+    ):
+        refused = CliRunner().invoke(app, ["compose", "--model", str(small_composer), "--out", str(out), *wrong])
+        assert refused.exit_code == 2 and said in refused.output
+
+
+def test_the_command_trains_and_fine_tunes(
+    small_composer: Path, styled_folder: Path, tmp_path: Path, fugato_home: Path
+) -> None:
+    pytest.importorskip("torch", reason="training needs the extra train")
+    from typer.testing import CliRunner
+
+    from fugato.cli.app import app
+
+    asked = ["train", "compose", str(styled_folder), "--from", str(small_composer), "--epochs", "1", "--jobs", "1"]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "own"), "--minutes", "0.02"])
+    assert done.exit_code == 0, done.output
+    card = json.loads(next(text for text in done.stdout.splitlines() if text.startswith("{")))
+    assert card["task"] == "compose" and {"nll_per_note", "nll_per_note_before"} <= {f["name"] for f in card["figures"]}
+    refused = CliRunner().invoke(
+        app, ["train", "compose", str(styled_folder), "--folds", "3", "--out", str(tmp_path / "x")]
+    )
+    assert refused.exit_code == 2 and "--folds" in refused.output

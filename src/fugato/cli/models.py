@@ -1,22 +1,39 @@
-"""``fugato models``: what models there are, and what their cards say."""
+"""``fugato models``: what models there are, what their cards say, and what they are made of."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import show
+from .edge import message
 from .output import is_table, print_json
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME|DIR]", help="One model, to see its card.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME|DIR]", help="One model, to see its card; with --draw, or a recipe.")
+    ] = None,
+    draw: Annotated[bool, typer.Option("--draw", help="Its layers as a table and as a picture.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PNG", help="Where to draw it, .png or .svg. Default: NAME.png here."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout, also on a terminal.")] = False,
 ) -> None:
-    """List the shipped and local models, or show the card of one."""
+    """List the shipped and local models, show the card of one, or draw a model or recipe layer by layer."""
+    from ..errors import FugatoError
     from ..models import list_models, load_model
 
+    if draw:
+        if name is None:
+            raise FugatoError("bad-option", "Name the model or recipe to draw: fugato models composer --draw.")
+        _draw(name, out, as_json)
+        return
+    if out is not None:
+        raise FugatoError("bad-option", "--out says where to draw; it goes with --draw.")
     if name is not None:
         model = load_model(name)
         if is_table(as_json):
@@ -47,6 +64,25 @@ def models(
                 [entry.name, where, card.task, card.version, card.recipe, str(len(card.labels)), f"{size / 1e6:.1f} MB"]
             )
     show.table(["model", "where", "task", "version", "recipe", "names ", "size "], rows)
+
+
+def _draw(name: str, out: Path | None, as_json: bool) -> None:
+    """Layers as a table, or as JSON, and as a picture."""
+    from ..study.network import summary_of
+    from ..write.network_picture import draw_network
+
+    summary = summary_of(name)
+    path = draw_network(summary, out or Path(f"{Path(name).name or 'model'}.png"))
+    if is_table(as_json):
+        rows = [
+            [layer.kind, layer.name, layer.shape, f"{layer.parameters:,}" if layer.parameters else ""]
+            for layer in summary.layers
+        ]
+        rows.append(["together", "", "", f"{summary.parameters:,}"])
+        show.table(["layer", "where", "output ", "parameters "], rows)
+    else:
+        print_json(summary.to_dict())
+    message(f"fugato: {summary.name}, {summary.about}; drawn as {path}")
 
 
 def _card(card: dict[str, Any], folder: str) -> None:

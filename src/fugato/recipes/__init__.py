@@ -4,6 +4,9 @@ A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``ch
 ``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``. Networks declare a
 `fugato.recipes.network.NetworkRecipe` named `RECIPE` instead, and the training loop does the rest. What a recipe of the compose task
 declares is said in `fugato.train.compose.train_compose`.
+
+So that `fugato models NAME --draw` can draw it, a recipe that is no `NetworkRecipe` has ``example(n_labels, rows)``, an untrained network
+with a tuple of inputs of so many rows, or ``layers(n_labels)``, a list of `fugato.write.network_picture.Layer`.
 """
 
 from __future__ import annotations

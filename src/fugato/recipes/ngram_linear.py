@@ -32,6 +32,7 @@ from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.recipes.counting import counted
 from fugato.represent import ngrams
+from fugato.write.network_picture import Layer
 
 NAME: Final = "ngram-linear"
 DEFAULTS: Final[dict[str, float]] = {
@@ -300,3 +301,14 @@ def export(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
 def representation() -> dict[str, Any]:
     """What the card says of the input."""
     return {"name": NAME, "settings": {"version": ngrams.VERSION, "width": ngrams.width()}}
+
+
+def layers(n_labels: int) -> list[Layer]:
+    """What happens to a piece, for a drawing of the recipe."""
+    width = ngrams.width()
+    return [
+        Layer("n-grams of the stream", "Input", ("n", width), 0),
+        Layer("rarity", "Weighting: log counts, rarity", ("n", width), width),
+        Layer("weights", "Dense", ("n", n_labels), (width + 1) * n_labels),
+        Layer("", "Softmax", ("n", n_labels), 0),
+    ]

@@ -211,6 +211,24 @@ def build(n_styles: int, n_periods: int, settings: Mapping[str, float]) -> Netwo
     return Network(n_styles, n_periods, settings)
 
 
+class _Whole(nn.Module):
+    """The network together with its attributes, for a drawing."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, steps: Tensor) -> list[Tensor]:
+        state, _ = self.network(steps)
+        return self.network.heads(state.flatten(0, 1), steps[..., :N_ATTRIBUTES].flatten(0, 1))
+
+
+def example(n_styles: int, rows: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """An untrained network and an input for it, (rows, 512, 20), for a drawing of the recipe."""
+    network = build(n_styles, 5, DEFAULTS)
+    return _Whole(network), (torch.zeros(rows, CONTEXT, len(network.offset), dtype=torch.int64),)
+
+
 def check(chosen: Mapping[str, Any]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
     unknown = sorted(chosen.keys() - DEFAULTS.keys())

@@ -18,6 +18,7 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
 
     ============================== =================================================================================
     .mid .midi                     Standard MIDI File: `fugato.read` gives the same Score back
+    .musicxml .xml .mxl            MusicXML 4.0, plain or compressed, for notation programs; not of a performance without beats
     .wav                           a recording, played by the synthesiser of the package
     ============================== =================================================================================
 
@@ -36,7 +37,7 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     ------
     FugatoError
         ``bad-output`` where it cannot be written there or so, ``bad-option`` where `thing` is no piece, ``empty`` where there
-        is nothing in it.
+        is nothing in it, ``unsupported`` where notation is asked of a performance without beats.
 
     Examples
     --------
@@ -55,11 +56,18 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
         from .midi import midi_bytes
 
         return put(check_place(out), midi_bytes(score, **options))
+    if suffix in (".musicxml", ".xml", ".mxl"):
+        from .musicxml import musicxml_bytes, mxl_bytes
+
+        make = mxl_bytes if suffix == ".mxl" else musicxml_bytes
+        return put(check_place(out), make(score, **options))
     if suffix == ".wav":
         from .wav import write_wav
 
         return write_wav(score, out, **options)
-    raise FugatoError("bad-output", "A piece is written as .mid or .wav; give it a name that ends so.", str(out))
+    raise FugatoError(
+        "bad-output", "A piece is written as .mid, .musicxml, .mxl or .wav; give it a name that ends so.", str(out)
+    )
 
 
 def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:

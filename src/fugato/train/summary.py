@@ -181,4 +181,7 @@ def _shape(output: Any) -> tuple[int, ...]:
 
 
 def _marked(shape: tuple[int, ...]) -> tuple[int | str, ...]:
-    return tuple("n" if at == 0 and size == MARKER else size for at, size in enumerate(shape))
+    """With "n" for the number of inputs, and "n·512" where steps were laid beside them."""
+    if not shape or shape[0] % MARKER or not shape[0]:
+        return shape
+    return ("n" if shape[0] == MARKER else f"n·{shape[0] // MARKER}", *shape[1:])

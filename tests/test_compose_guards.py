@@ -63,6 +63,8 @@ def test_pieces_may_be_passed_over_and_the_index_travels() -> None:
     index = c.CopyIndex.from_arrays(c.CopyIndex.build(pieces).to_arrays())
     assert index.longest(*pieces[0]).piece == 0
     assert index.longest(*pieces[0], apart_from=[0]).notes == 0
+    both = index.joined(c.CopyIndex.build([melody(80, 3)]), 2)
+    assert [both.longest(*melody(80, seed)).piece for seed in (1, 2, 3)] == [0, 1, 2]
     assert index.longest(np.zeros(0, int), np.zeros(0, int)) == c.NO_RUN
 
 

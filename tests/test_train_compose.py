@@ -241,6 +241,8 @@ def test_fine_tuning_goes_on_from_the_model_and_says_what_it_brought(
     figures = {figure["name"]: figure["value"] for figure in model.card.figures}
     assert figures["nll_per_note"] < figures["nll_per_note_before"]
     assert model.json("vocabulary")["styles"] == ["Bach", "Chopin", "Joplin"] and model.card.made["from"] == "small"
+    works = model.json("works")
+    assert len(works) > len(load_model(trained).json("works")) and model.arrays("copies")["piece"].max() < len(works)
 
 
 def test_wrong_options_are_refused_before_anything_is_read(tmp_path: Path, trained: Path) -> None:

@@ -117,6 +117,11 @@ class CopyIndex:
         gram = np.concatenate([np.zeros(0, np.uint32), *(h[a] for h, a in zip(found, at, strict=True))])
         piece = np.concatenate([none, *(np.full(len(a), i) for i, a in enumerate(at))])
         place = np.concatenate([none, *at])
+        return cls._sorted(gram, piece, place)
+
+    @classmethod
+    def _sorted(cls, gram: NDArray[np.uint32], piece: Ints, place: Ints) -> CopyIndex:
+        """Each gram once a piece, and none that too many pieces have."""
         order = np.lexsort((place, piece, gram))
         gram, piece, place = gram[order], piece[order], place[order]
         if len(gram):
@@ -131,6 +136,14 @@ class CopyIndex:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> CopyIndex:
         return cls(arrays["gram"], arrays["piece"], arrays["place"])
+
+    def joined(self, other: CopyIndex, before: int) -> CopyIndex:
+        """Both in one, the other's pieces counted on from `before`."""
+        return self._sorted(
+            np.concatenate([self.gram, other.gram]),
+            np.concatenate([self.piece.astype(np.int64), other.piece.astype(np.int64) + before]),
+            np.concatenate([self.place.astype(np.int64), other.place.astype(np.int64)]),
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         return {"gram": self.gram, "piece": self.piece, "place": self.place}

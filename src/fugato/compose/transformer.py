@@ -203,7 +203,9 @@ class Transformer:
                 sampler.bars(empty, plans, head=head, sounding=sounding), before, after, programs, sampler.likelihood
             )
         if seed is not None:
-            rows = seed.rows.copy()
+            rows = seed.rows[
+                : int(np.flatnonzero(seed.rows[:, t.EVENT] < t.BAR)[-1]) + 1
+            ].copy()  # without empty bars at its end
             is_bar = rows[:, t.EVENT] == t.BAR
             rows[is_bar, t.LEFT] = t.left_index(np.arange(is_bar.sum(), 0, -1) + bars)
             final = rows[is_bar][-1]

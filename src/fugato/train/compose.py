@@ -204,7 +204,7 @@ def _network(
         {"name": f"nll_{column}", "value": round(after[column], 4), "protocol": protocol, "n": int(after["notes"])}
         for column in t.COLUMNS[: t.N_ATTRIBUTES]
     ]
-    index, works, limit, runs = copy_parts(phrases)
+    index, works, limit, runs = copy_parts(phrases, base)
     vocabulary = {
         "version": t.VERSION,
         "sizes": list(t.VOCABULARY),
@@ -243,11 +243,15 @@ def _network(
     return parts, figures, made
 
 
-def copy_parts(phrases: ph.Phrases) -> tuple[CopyIndex, list[list[str]], int | None, int]:
-    """The index of training pieces, their titles and composers, the limit of a copied run in notes, and how many excerpts gave it."""
+def copy_parts(phrases: ph.Phrases, base: Model | None = None) -> tuple[CopyIndex, list[list[str]], int | None, int]:
+    """The index of training pieces, titles and composers, the limit of a copied run in notes, and how many excerpts gave it."""
     learnt = phrases.of("train")
     index = CopyIndex.build([line_of_rows(phrases.tokens(int(i))) for i in learnt])
     works = [[phrases.pieces[i]["title"], phrases.pieces[i]["composer"]] for i in learnt]
+    if base is not None and base.has("copies"):  # what the model to go on from has learnt stays guarded
+        known = base.json("works")
+        index = CopyIndex.from_arrays(base.arrays("copies")).joined(index, len(known))
+        works = [*known, *works]
     rng = np.random.default_rng(0)
     runs = []
     for i in np.concatenate([phrases.of("valid"), phrases.of("test")]):

@@ -43,6 +43,7 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, fugato_home: Pat
 
 def test_there_are_pages_that_run() -> None:
     assert [page.name for page in PAGES] == [
+        "compose.md",
         "explore-sound.md",
         "featurise-and-explore.md",
         "identify.md",

@@ -203,13 +203,13 @@ def test_a_tone_has_the_length_and_power_it_should() -> None:
 
 def test_a_piece_is_written_as_wav(tmp_path: Path) -> None:
     score = piece(4)
-    out = write_wav(score, tmp_path / "piece.wav")
+    out = write_wav(score, tmp_path / "piece.wav", soundfont="built-in")
     with wave.open(str(out), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44_100)
         assert score.seconds < file.getnframes() / 44_100 < score.seconds + 1
         steps = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     assert np.abs(steps.astype(np.int64)).max() == pytest.approx(PEAK * 32_767, abs=2)
-    assert fugato.write(score, tmp_path / "again.WAV").read_bytes() == out.read_bytes()
+    assert fugato.write(score, tmp_path / "again.WAV", soundfont="built-in").read_bytes() == out.read_bytes()
 
 
 def test_samples_are_written_as_they_are(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     ============================== =================================================================================
     .mid .midi                     Standard MIDI File: `fugato.read` gives the same Score back
     .musicxml .xml .mxl            MusicXML 4.0, plain or compressed, for notation programs; not of a performance without beats
-    .wav                           a recording, played by the synthesiser of the package
+    .svg                           engraved pages, by Verovio (the extra `scores`); the second beside it as name-2.svg, and so on
+    .wav                           a recording, played by a soundfont where there is one, else by the synthesiser of the package
     ============================== =================================================================================
 
     Parameters
@@ -27,6 +28,9 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     thing : Score, or anything with a `score` that is one
     out : path
         A file that is there is replaced.
+    options
+        Of .wav: ``soundfont``, an .sf2 or .sf3 file or "built-in" (default: FUGATO_SOUNDFONT, Debian's, or that of pretty_midi), and
+        ``rate``, samples a second.
 
     Returns
     -------
@@ -61,12 +65,18 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
 
         make = mxl_bytes if suffix == ".mxl" else musicxml_bytes
         return put(check_place(out), make(score, **options))
+    if suffix == ".svg":
+        from .engrave import write_svg
+
+        return write_svg(score, out, **options)
     if suffix == ".wav":
         from .wav import write_wav
 
         return write_wav(score, out, **options)
     raise FugatoError(
-        "bad-output", "A piece is written as .mid, .musicxml, .mxl or .wav; give it a name that ends so.", str(out)
+        "bad-output",
+        "A piece is written as .mid, .musicxml, .mxl, .svg or .wav; give it a name that ends so.",
+        str(out),
     )
 
 

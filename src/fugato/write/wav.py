@@ -13,14 +13,20 @@ from numpy.typing import NDArray
 
 from ..errors import FugatoError
 from ..score import Score
-from .synth import synthesise
+from .soundfont import play
 
 RATE: Final = 44_100  # samples a second: what every player takes
 _FULL: Final = 32_767
 
 
-def write_wav(thing: Score | NDArray[Any], out: str | os.PathLike[str], *, rate: int = RATE) -> Path:
-    """Write a piece, played by the synthesiser, or samples as they are.
+def write_wav(
+    thing: Score | NDArray[Any],
+    out: str | os.PathLike[str],
+    *,
+    rate: int = RATE,
+    soundfont: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Write a piece, played by a soundfont or the synthesiser of the package, or samples as they are.
 
     Parameters
     ----------
@@ -30,6 +36,8 @@ def write_wav(thing: Score | NDArray[Any], out: str | os.PathLike[str], *, rate:
         Ends in .wav; a file that is there is replaced.
     rate : int
         Samples a second of the file.
+    soundfont : path, "built-in" or None
+        What plays a Score, as in `fugato.write.soundfont.play`.
 
     Returns
     -------
@@ -40,7 +48,7 @@ def write_wav(thing: Score | NDArray[Any], out: str | os.PathLike[str], *, rate:
     ------
     FugatoError
         ``bad-output`` where it cannot be written there, ``bad-option`` for a rate that cannot be, and what
-        `fugato.write.synth.synthesise` raises.
+        `fugato.write.soundfont.play` raises.
     """
     path = Path(out)
     if path.suffix.lower() != ".wav":
@@ -51,7 +59,9 @@ def write_wav(thing: Score | NDArray[Any], out: str | os.PathLike[str], *, rate:
         raise FugatoError("bad-output", "There is no such folder to write the sound to; make it first.", str(path))
     if not 1 <= rate <= 192_000:
         raise FugatoError("bad-option", f"{rate} samples a second; a WAV file is written with up to 192,000.")
-    samples = synthesise(thing, rate) if isinstance(thing, Score) else np.asarray(thing, np.float32)
+    samples: NDArray[Any] = (
+        play(thing, rate, soundfont=soundfont) if isinstance(thing, Score) else np.asarray(thing, np.float32)
+    )
     try:
         path.write_bytes(wav_bytes(samples, rate))
     except OSError as error:
@@ -62,8 +72,11 @@ def write_wav(thing: Score | NDArray[Any], out: str | os.PathLike[str], *, rate:
 
 
 def wav_bytes(samples: NDArray[Any], rate: int = RATE) -> bytes:
-    """A whole WAV file of samples within -1..1, shape=(n_samples,) or (n_samples, n_channels)."""
-    steps = np.rint(np.clip(samples, -1.0, 1.0) * _FULL).astype("<i2")
+    """A whole WAV file of samples, floats within -1..1 or int16, shape=(n_samples,) or (n_samples, n_channels)."""
+    if samples.dtype == np.int16:
+        steps = samples.astype("<i2")
+    else:
+        steps = np.rint(np.clip(samples, -1.0, 1.0) * _FULL).astype("<i2")
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import fugato
 from fugato.answer import Answer, Guess, ModelName
 from fugato.errors import FugatoError
 from fugato.score import Score
-from fugato.write.picture import NOTE, SECOND, SECOND_WASH, WASH, plot_answer, plot_score
+from fugato.write.picture import ACCENT, NOTE, SECOND, SECOND_WASH, WASH, plot_answer, plot_score
 
 ANSWER = Answer(
     input="no/such/nocturne $1 and $2.mid",
@@ -136,3 +136,23 @@ def test_drawing_changes_no_setting_of_matplotlib(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     plot_score(SCORE, tmp_path / "out.png")
     assert dict(matplotlib.rcParams) == before
+
+
+@dataclass
+class Made:
+    score: Score
+    new: np.ndarray
+
+
+def test_given_and_new_notes_have_different_colours(tmp_path: Path) -> None:
+    new = SCORE.notes["onset"] >= 8
+    text = text_of(fugato.plot(Made(SCORE, new), tmp_path / "both.svg"))
+    assert f"fill: {ACCENT}" in text and f"fill: {NOTE}" in text
+    assert "<!-- given -->" in text and "<!-- new -->" in text
+    all_new = text_of(plot_score(SCORE, tmp_path / "new.svg", new=np.ones(len(SCORE), bool)))
+    assert f"fill: {NOTE}" not in all_new and "<!-- given -->" not in all_new
+    with_drums = Score.from_notes([0, 1, 2], [1, 1, 1], [60, 36, 62], drum=[False, True, False])
+    assert plot_score(with_drums, tmp_path / "drums.png", new=np.array([True, False, False])).exists()
+    with pytest.raises(FugatoError) as caught:
+        plot_score(SCORE, tmp_path / "out.png", new=np.ones(3, bool))
+    assert caught.value.kind == "bad-option"

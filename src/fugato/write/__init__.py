@@ -80,12 +80,13 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     )
 
 
-def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:
+def plot(thing: Answer | Score | Any, out: str | os.PathLike[str], *, score: Score | None = None) -> Path:
     """Draw an answer (the ranking beside the piano roll) or a piece (its piano roll) as PNG or SVG.
 
     Parameters
     ----------
-    thing : Answer or Score
+    thing : Answer, Score, or anything with a `score` that is one, as `Composition`
+        Where it has a `new` too, which notes were composed, those are drawn in another colour than the given ones.
     out : path
         Ends in .png or .svg; a picture that is there is replaced.
     score : Score, optional
@@ -115,6 +116,8 @@ def plot(thing: Answer | Score, out: str | os.PathLike[str], *, score: Score | N
     if isinstance(thing, Score):
         return plot_score(thing, out)
     if not isinstance(thing, Answer):
+        if isinstance(getattr(thing, "score", None), Score):
+            return plot_score(thing.score, out, new=getattr(thing, "new", None))
         raise FugatoError("bad-option", f"An Answer or a Score can be drawn, not {type(thing).__name__}.")
     if score is None and thing.input and Path(thing.input).is_file():
         from ..read import read

@@ -107,9 +107,30 @@ def plot_answer(answer: Answer, score: Score | None, out: str | os.PathLike[str]
     return _save(draw, (11.0, 5.0) if score is not None else (5.0, 4.6), path)
 
 
-def plot_score(score: Score, out: str | os.PathLike[str]) -> Path:
-    """Draw the piano roll of a piece. Parameters, result and errors as in `plot_answer`."""
+def plot_score(score: Score, out: str | os.PathLike[str], *, new: NDArray[np.bool_] | None = None) -> Path:
+    """Draw the piano roll of a piece.
+
+    Parameters
+    ----------
+    score : Score
+    out : path
+        Ends in .png or .svg.
+    new : ndarray of bool, shape=(n_notes,), optional
+        Which notes were composed: they are drawn in another colour than those that were given, and the legend says so.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it cannot be written there, ``bad-option`` where `new` is not a truth value for each note.
+    """
     path = _check_out(out)
+    if new is not None and np.shape(new) != (len(score),):
+        raise FugatoError("bad-option", f"There are {len(score)} notes, but `new` has the shape {np.shape(new)}.")
 
     def draw(figure: Figure) -> None:
         title = textwrap.shorten(score.title, 80, placeholder=" …") if score.title else ""
@@ -117,7 +138,10 @@ def plot_score(score: Score, out: str | os.PathLike[str]) -> Path:
         figure.text(0.975, 0.91, _facts(score), size=8, color=MUTED, ha="right")
         if title and score.composer:
             figure.text(0.055, 0.855, textwrap.shorten(score.composer, 80, placeholder=" …"), size=9, color=MUTED)
-        _draw_roll(figure.add_axes((0.055, 0.13, 0.92, 0.69)), score, ())
+        _draw_roll(figure.add_axes((0.055, 0.13, 0.92, 0.69)), score, (), new)
+        if new is not None:
+            shown = [(NOTE, "given", not new.all()), (ACCENT, "new", bool(new.any()))]
+            _legend(figure, [(colour, words) for colour, words, is_there in shown if is_there], (0.985, 0.895))
 
     return _save(draw, (11.0, 4.4), path)
 
@@ -210,14 +234,20 @@ def _telling_bars(answer: Answer, n_bars: int) -> tuple[_Mark, ...]:
 
 
 def _draw_legend(figure: Figure, marks: Sequence[_Mark]) -> None:
+    shown = [(mark.colour, _cut(f"spoke most for {mark.name}", 38)) for mark in marks]
+    _legend(figure, shown, (0.985, 0.968))
+
+
+def _legend(figure: Figure, shown: Sequence[tuple[str, str]], corner: tuple[float, float]) -> None:
+    """Colours and what they stand for, in a row that ends at a corner."""
     from matplotlib.patches import Patch
 
-    if marks:
-        shown = [(Patch(color=mark.colour), _cut(f"spoke most for {mark.name}", 38)) for mark in marks]
+    if shown:
         figure.legend(
-            *zip(*shown, strict=True),
+            [Patch(color=colour) for colour, _ in shown],
+            [words for _, words in shown],
             loc="upper right",
-            bbox_to_anchor=(0.985, 0.968),
+            bbox_to_anchor=corner,
             ncols=len(shown),
             frameon=False,
             fontsize=8,
@@ -257,11 +287,12 @@ def _cut(text: str, length: int) -> str:
 # -- the piano roll ------------------------------------------------------------------------------------------------
 
 
-def _draw_roll(axes: Axes, score: Score, marks: Sequence[_Mark]) -> None:
+def _draw_roll(axes: Axes, score: Score, marks: Sequence[_Mark], new: NDArray[np.bool_] | None = None) -> None:
     """Notes as boxes, a line at every C, bar numbers or seconds below.
 
     Telling bars are washed in the colour of their name, their notes are in it, and a row of marks over the roll, stronger for a
-    heavier bar, shows them also where two names share a bar and where a bar of a long piece is narrow.
+    heavier bar, shows them also where two names share a bar and where a bar of a long piece is narrow. Notes that are not `new`,
+    where that is known, are pale.
     """
     from matplotlib.collections import PolyCollection
 
@@ -294,6 +325,8 @@ def _draw_roll(axes: Axes, score: Score, marks: Sequence[_Mark]) -> None:
     axes.grid(axis="y", color=FAINT, linewidth=0.7)
 
     colours = np.full(len(notes), NOTE if marks else ACCENT, dtype=object)
+    if new is not None:
+        colours[~(new[~score.notes["drum"]] if len(score.pitched) else new)] = NOTE
     bar_of_note = score.bar_of(notes["onset"]) + 1
     narrowest_bar = (right - left) / 250
     for number, mark in reversed([*enumerate(marks)]):  # the first name is drawn last and lies on top

@@ -33,6 +33,7 @@ TIMED: Final = 12  # steps that tell how many fit into the minutes given
 WARM: Final = 40  # steps in which the rate rises
 FALLING: Final = 0.6  # of all steps, the last ones, in which it falls to nothing
 ROUND: Final = 250  # steps at most between two looks at the held-out works
+SAVED: Final = 25  # steps at most between two checkpoints: some minutes on a slow machine
 EVALUATED: Final = 8  # rows at a time
 LOOKED_AT: Final = 160  # rows of held-out works at most while training; all of them at the end
 CLIPPED: Final = 1.0  # norm of the gradient
@@ -122,18 +123,20 @@ def fit(
     size, device = int(settings["batch_size"]), fabric.device
     per_epoch = max(phrases.steps("train") // (size * CONTEXT * fabric.world_size), 1)
     state: dict[str, Any] = {"step": 0, "total": int(settings["epochs"]) * per_epoch, "history": []}
-    state.update(best=float("inf"), best_step=0, stopped=False, timed=minutes is None)
+    state.update(
+        best=float("inf"), best_step=0, stopped=False, timed=minutes is None, loss_sum=0.0, loss_n=0, spent=0.0
+    )
     if resume and (folder / LAST).exists():
         saved = torch.load(folder / LAST, weights_only=True, map_location="cpu")
         network.load_state_dict(saved.pop("network"))
         for optimiser, own in zip(optimisers, saved.pop("optimisers"), strict=True):
             optimiser.load_state_dict(own)
-        state = saved
+        state.update(saved)
     held = ph.whole(phrases, phrases.of("valid"), CONTEXT)
     held = held[:: max(len(held) // LOOKED_AT, 1)]
     every = min(per_epoch, ROUND)
     patience = int(settings["patience"]) * -(-per_epoch // every)
-    began, loss_sum, loss_n = time.perf_counter(), 0.0, 0
+    began = time.perf_counter()
     timed_from = (time.perf_counter(), state["step"])
     while state["step"] < state["total"] and not state["stopped"]:
         step = state["step"]
@@ -150,7 +153,8 @@ def fit(
         for optimiser in wrapped:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        loss_sum, loss_n = loss_sum + float(loss.detach()), loss_n + 1
+        state["loss_sum"] += float(loss.detach())
+        state["loss_n"] += 1
         state["step"] += 1
         if not state["timed"] and state["step"] - timed_from[1] == TIMED:
             seconds = (time.perf_counter() - timed_from[0]) / TIMED
@@ -158,23 +162,30 @@ def fit(
             state["timed"] = True
         if progress is not None:
             progress(state["step"], state["total"])
-        if state["step"] % every == 0 or state["step"] == state["total"]:
-            if not np.isfinite(loss_sum):
+        looked = state["step"] % every == 0 or state["step"] == state["total"]
+        if looked:
+            if not np.isfinite(state["loss_sum"]):
                 raise FugatoError("bad-option", "The training broke down: its loss is no number. Lower learning_rate.")
             valid = nll(network, held, device=device, precision=fabric)["note"]
-            took = time.perf_counter() - began
-            figures = {"step": state["step"], "train_loss": loss_sum / loss_n, "valid_nll": valid, "seconds": took}
+            took = state["spent"] + time.perf_counter() - began
+            mean = state["loss_sum"] / state["loss_n"]
+            figures = {"step": state["step"], "train_loss": mean, "valid_nll": valid, "seconds": took}
             state["history"].append(figures)
             _log.info("step %d of %d: %s", state["step"], state["total"], figures)
-            began, loss_sum, loss_n = time.perf_counter(), 0.0, 0
+            state.update(loss_sum=0.0, loss_n=0, spent=0.0)
+            began = time.perf_counter()
             if valid < state["best"]:
                 state["best"], state["best_step"] = valid, state["step"]
-                _write(folder / BEST, network.state_dict())
+                if fabric.is_global_zero:
+                    _write(folder / BEST, network.state_dict())
             rounds = (state["step"] - state["best_step"]) // every
             state["stopped"] = bool(patience and rounds >= patience)
-            own = {"network": network.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}
-            _write(folder / LAST, {**state, **own})
             (folder / "history.json").write_text(json.dumps(state["history"]), encoding="utf-8")
+        if fabric.is_global_zero and (looked or state["step"] % SAVED == 0):
+            own = {"network": network.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}
+            spent = state["spent"] + time.perf_counter() - began
+            _write(folder / LAST, {**state, "spent": spent, **own})
+    fabric.barrier()
     network.load_state_dict(torch.load(folder / BEST, weights_only=True, map_location="cpu"))
     network.eval().cpu()
     return Trained(network, state["history"], state["best_step"])

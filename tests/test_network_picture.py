@@ -145,6 +145,34 @@ def test_the_layers_have_all_parameters_of_a_network() -> None:
     assert "position" in found[-1].name and "never" in found[-1].name
 
 
+def test_what_is_computed_by_functions_is_shown_too() -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    import torch.nn.functional as F
+    from torch import nn
+
+    from fugato.train.summary import network_layers
+
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.early = nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU(), nn.MaxPool1d(2))
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            x = F.max_pool1d(F.relu(self.early(x)), 3)
+            return x.mean(dim=2).softmax(dim=1)
+
+    found = network_layers(Functional(), (torch.zeros(3, 4, 26),))
+    assert [(x.kind, x.output[-1]) for x in found] == [
+        ("Input", 26),
+        ("Conv1D 3", 24),
+        ("ReLU", 24),
+        ("Max pool", 12),
+        ("ReLU", 12),
+        ("Max pool", 4),
+        ("Softmax", 8),
+    ], "in order, and those inside of modules once"
+
+
 def test_a_network_is_read_from_its_onnx_file(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra train")
     pytest.importorskip("onnx", reason="needs the extra train")

@@ -103,4 +103,5 @@ class EncoderHead:
     def logits(self, recording: Recording) -> Floats:
         """Scores of a whole recording before calibration, shape=(n_labels,): those of its mean states, as it was learnt."""
         vector = self.encoder.embed(recording, seconds=float(self._about["seconds"]))
-        return head_logits(vector[None], self._head)[0]
+        scores: Floats = head_logits(vector[None], self._head)[0]
+        return scores

@@ -219,7 +219,7 @@ def layers(n_labels: int) -> list[Layer]:
     """What happens to a recording, for a drawing of the recipe; sizes are those of an encoder of 12 layers of 768."""
     return [
         Layer("samples", "Input", ("n", "samples"), 0),
-        Layer("", "Encoder of the user's own, frozen (here 12 layers of 768)", ("n", "steps", 13, 768), 0),
+        Layer("", "Frozen encoder, here of 12 layers", ("n", 13, "steps", 768), 0),
         Layer("", "Mean over time, standardised", ("n", 13, 768), 0),
         Layer("head", "Dense", ("n", n_labels), (13 * 768 + 1) * n_labels),
         Layer("", "Softmax", ("n", n_labels), 0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from fugato.answer import Answer
 from fugato.errors import FugatoError
@@ -20,7 +21,7 @@ from fugato.write.sound_picture import draw_genre, draw_sound
 
 
 def plot(
-    thing: Answer | Score | Recording,
+    thing: Answer | Score | Recording | Any,
     out: str | os.PathLike[str],
     *,
     score: Score | None = None,
@@ -33,7 +34,7 @@ def plot(
 
     Parameters
     ----------
-    thing : Answer, Score or Recording
+    thing : Answer, Score, Recording, or anything with a `score` that is one, as `Composition`
     out : path
         Ends in .png or .svg; a picture that is there is replaced.
     score, recording : Score, Recording, optional

@@ -1,6 +1,7 @@
 """What the network of a recipe is made of, before it is trained: built once, run once, watched by forward hooks.
 
-Every module that is called tells the shape of what it gives; modules in which others were called stand aside for those. Weights count
+Every module that is called tells the shape of what it gives; modules in which others were called stand aside for those. Pooling,
+activations and attention that a network computes by functions are met on the way (`torch.overrides.TorchFunctionMode`). Weights count
 once, for the first layer that has them, so that the layers together have as many as the network.
 """
 
@@ -12,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fugato import recipes
 from fugato.errors import FugatoError
@@ -37,6 +39,20 @@ CALLED: Final = {  # class: what it is called
     "EmbeddingBag": "Embedding, summed",
     "MultiheadAttention": "Attention",
     "Tanh": "tanh",
+}
+FUNCTIONS: Final = {  # function: what it is called
+    "max_pool1d": "Max pool",
+    "max_pool2d": "Max pool",
+    "avg_pool1d": "Average pool",
+    "avg_pool2d": "Average pool",
+    "adaptive_avg_pool1d": "Average pool",
+    "adaptive_avg_pool2d": "Average pool",
+    "relu": "ReLU",
+    "gelu": "GELU",
+    "tanh": "tanh",
+    "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
+    "scaled_dot_product_attention": "Attention: products, softmax",
 }
 UNSEEN: Final = {"Dropout", "Dropout1d", "Dropout2d", "Identity"}  # say nothing about what flows
 
@@ -121,24 +137,43 @@ def network_layers(network: nn.Module, inputs: Sequence[Tensor]) -> list[Layer]:
     list of Layer
         The inputs first. Their parameters together are those of the network.
     """
-    calls: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+    calls: list[tuple[str, nn.Module | str, tuple[int, ...]]] = []
+    within: list[tuple[str, nn.Module]] = [("", network)]
     parents: set[str] = set()
-    names = {id(module): name for name, module in network.named_modules()}
 
-    def watch(module: nn.Module, _: Any, output: Any) -> None:
-        name = names[id(module)]
-        calls.append((name, module, _shape(output)))
-        while "." in name:
-            name = name.rpartition(".")[0]
-            parents.add(name)
+    class Functions(TorchFunctionMode):
+        """Notes what is computed outside of modules that have nothing inside."""
 
-    hooks = [module.register_forward_hook(watch) for name, module in network.named_modules() if name]
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            output = function(*args, **(kwargs or {}))
+            kind = FUNCTIONS.get(getattr(function, "__name__", "").lstrip("_"))
+            name, module = within[-1]
+            if kind and (module is network or any(True for _ in module.children())):
+                calls.append((name, kind, _shape(output)))
+            return output
+
+    def enter(name: str) -> Any:
+        return lambda module, _: within.append((name, module))
+
+    def leave(name: str) -> Any:
+        def watch(module: nn.Module, _: Any, output: Any) -> None:
+            within.pop()
+            calls.append((name, module, _shape(output)))
+            parts = name.split(".")
+            parents.update(".".join(parts[:n]) for n in range(1, len(parts)))
+
+        return watch
+
+    hooks = []
+    for name, module in network.named_modules():
+        if name:
+            hooks += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave(name))]
     training = network.training
     fast = torch.backends.mha.get_fastpath_enabled()
     network.eval()
     torch.backends.mha.set_fastpath_enabled(False)  # it goes past the modules inside a transformer's layers
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), Functions():
             network(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -147,14 +182,17 @@ def network_layers(network: nn.Module, inputs: Sequence[Tensor]) -> list[Layer]:
             hook.remove()
     layers = [Layer("", "Input", _marked(tuple(x.shape)), 0) for x in inputs]
     seen: set[int] = set()
-    for name, module, shape in calls:
-        own = module.parameters() if name not in parents else module.parameters(recurse=False)
+    for name, what, shape in calls:
+        if isinstance(what, str):
+            layers.append(Layer(name, what, _marked(shape), 0))
+            continue
+        own = what.parameters() if name not in parents else what.parameters(recurse=False)
         fresh = [p for p in own if id(p) not in seen and p.requires_grad]
         seen.update(id(p) for p in fresh)
         count = sum(p.numel() for p in fresh)
-        if (name in parents and not count) or type(module).__name__ in UNSEEN:
+        if (name in parents and not count) or type(what).__name__ in UNSEEN:
             continue
-        layers.append(Layer(name, _kind(module), _marked(shape), count))
+        layers.append(Layer(name, _kind(what), _marked(shape), count))
     rest = {name: p.numel() for name, p in network.named_parameters() if id(p) not in seen and p.requires_grad}
     if rest:  # positions, biases of steps: they belong to no module that is called
         layers.append(Layer(", ".join(rest), "Weights outside of layers", (), sum(rest.values())))

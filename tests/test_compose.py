@@ -13,7 +13,6 @@ import fugato
 from fugato.compose import Composition, NewBar, load_generator, stream, variations
 from fugato.compose import compose as write
 from fugato.compose.composing import key_name, parse_key, signature_of
-from fugato.compose.grammar import HIGHEST_PITCH, LOWEST_PITCH
 from fugato.compose.guards import CopyGuard
 from fugato.compose.sampler import Likelihood, Sampler
 from fugato.compose.transformer import Transformer
@@ -62,7 +61,7 @@ def test_every_output_decodes_and_obeys_the_grammar(system: Transformer, tempera
         score = piece.score
         back = t.decode(t.encode(score))
         assert notes_of(back) == notes_of(score)
-        assert score.notes["pitch"].min() >= LOWEST_PITCH and score.notes["pitch"].max() <= HIGHEST_PITCH
+        assert score.notes["pitch"].min() >= 21 and score.notes["pitch"].max() <= 108
         assert score.notes["duration"].min() >= 1 / t.TICKS
         for part in range(len(score.parts)):  # a pitch never starts while it still sounds in its part
             own = score.notes[score.notes["part"] == part]
@@ -98,6 +97,17 @@ def test_a_seed_is_kept_and_gone_on_from(system: Transformer, tmp_path: Path) ->
     assert len(piece.continuation.bars) == 3 and len(piece.continuation) == piece.report["notes"]
     assert piece.options["tempo"] == pytest.approx(90, abs=0.01) and piece.options["seed"] == str(file)
     assert piece.score.tempos[-1].qpm == pytest.approx(90, abs=0.01)
+
+
+def test_a_higher_seed_is_gone_on_from_higher_and_a_key_is_a_matter_of_transposing(system: Transformer) -> None:
+    seed = styled("Bach", 6, bars=4)
+    here = write("Bach", seed, bars=3, random_seed=4, model=system)
+    there = write("Bach", seed.transpose(2), bars=3, random_seed=4, model=system)
+    assert notes_of(here.score.transpose(2)) == notes_of(there.score)
+    low, high = (write("Bach", bars=3, random_seed=4, key=key, model=system) for key in ("C", "D"))
+    assert notes_of(low.score.transpose(2)) == notes_of(high.score)
+    filled = [write("Bach", s, infill=(2, 3), random_seed=4, model=system) for s in (seed, seed.transpose(-3))]
+    assert notes_of(filled[0].score.transpose(-3)) == notes_of(filled[1].score)
 
 
 def test_a_seed_keeps_its_meter_and_its_instruments(system: Transformer) -> None:

@@ -135,6 +135,15 @@ def test_transposing_moves_pitches_and_key_and_nothing_else() -> None:
     assert t.transposed(edge, 6)[0, t.PITCH] == 128 + 6 - 12
 
 
+def test_every_key_is_a_few_semitones_from_home() -> None:
+    for key in range(1, 25):
+        shift = t.shift_home(key)
+        assert -5 <= shift <= 6 and (key - 1 + shift) % 12 == (9 if key > 12 else 0)
+        rows = np.array([[t.BAR, 0, 0, 0, 0, 1, 48, key, 0, 1]], np.uint8)
+        assert t.transposed(rows, shift)[0, t.KEY] == t.home_key(key)
+    assert t.shift_home(0) == t.home_key(0) == 0
+
+
 def test_bars_say_what_is_planned() -> None:
     scale = Score.from_notes(range(16), [1] * 16, [60, 62, 64, 65, 67, 69, 71, 72] * 2, beats="notated")
     rows = t.encode(scale).rows

@@ -97,7 +97,9 @@ def test_samples_begin_at_bars_and_show_beginnings_and_ends(rows: np.ndarray) ->
     assert {int(s[0, t.EVENT]) for s in found} == {t.START, t.BAR}
     assert 10 < sum(s[-1, t.EVENT] == t.END for s in found) < 100
     keys = {int(s[s[:, t.EVENT] == t.BAR, t.KEY][0]) for s in found}
-    assert len(keys) > 6 and 0 in keys  # transposed, and sometimes not told
+    assert keys in ({0, 1}, {0, 22})  # brought to C major or A minor, and sometimes not told
+    lowest = {int(s[s[:, t.EVENT] < t.BAR, t.PITCH].min()) for s in found if s[0, t.EVENT] == t.START}
+    assert len(lowest) > 2  # some stand elsewhere
 
 
 def test_every_step_of_held_out_pieces_is_foretold_once(phrases: ph.Phrases) -> None:
@@ -206,7 +208,8 @@ def test_served_without_torch_it_foretells_as_it_was_judged(trained: Path) -> No
     weights.load_state_dict(weights_of(load_model(trained), weights))
     rows = t.encode(score)
     known = t.controls(system.styles.index("Chopin") + 1, system.periods.index("Romantic") + 1, rows.programs)
-    steps = np.concatenate([ph.marker(t.START), rows.rows, ph.marker(t.END)]).astype(np.int64)
+    home = t.transposed(rows.rows, t.shift_home(int(rows.rows[0, t.KEY])))
+    steps = np.concatenate([ph.marker(t.START), home, ph.marker(t.END)]).astype(np.int64)
     whole = np.concatenate([steps, np.repeat(known[None], len(steps), axis=0)], axis=1)
     by_torch = compose_loop.nll(weights.eval(), [whole[i : i + 513] for i in range(0, len(whole) - 1, 512)])
     served = system.nll(score, style="Chopin")

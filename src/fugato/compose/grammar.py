@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from fugato.represent import tokens as t
 
-LOWEST_PITCH: Final = 21  # A0, the lowest key of a piano
-HIGHEST_PITCH: Final = 108
+LOWEST_PITCH: Final = (
+    27  # in the home key: six semitones above A0, the lowest key of a piano, so that it is there in every key
+)
+HIGHEST_PITCH: Final = 103
 MOST_NOTES: Final = 120  # of a bar; then it ends
 TRIADS: Final = ((0, 4, 7), (0, 3, 7))  # above the tonic, major and minor
 
@@ -39,6 +41,8 @@ class Plan:
         The piece ends with it.
     closes : bool
         It is the last one to be written: of the piece, or of a gap.
+    shift : int
+        Semitones that pitches stand higher here than they will sound.
     """
 
     meter: int
@@ -50,6 +54,7 @@ class Plan:
     limit: int
     last: bool = False
     closes: bool = False
+    shift: int = 0
 
     def row(self) -> NDArray[np.uint8]:
         """Its step, shape=(10,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Job:
     before, after : ndarray of uint8, shape=(n, 10)
         Steps that stand around the new bars.
     programs : tuple of int
+    key : int
+        Of the new bars, a value of its column.
     likelihood : Likelihood
         Of the new notes; grows as they are drawn.
     written : list of Written
@@ -52,13 +54,16 @@ class Job:
     before: Rows
     after: Rows
     programs: tuple[int, ...]
+    key: int
     likelihood: Likelihood
     written: list[Written] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Written]:
-        for bar in self.bars:
-            self.written.append(bar)
-            yield bar
+        for bar in self.bars:  # written in the home key
+            shift = bar.plan.shift
+            there = replace(bar.plan, key=self.key, shift=0)
+            self.written.append(replace(bar, rows=t.transposed(bar.rows, -shift), plan=there))
+            yield self.written[-1]
 
     def new(self) -> Rows:
         """The steps of the new bars."""
@@ -193,15 +198,17 @@ class Transformer:
         empty = np.zeros((0, len(t.COLUMNS)), np.uint8)
         start = _marker(t.START)
         if seed is not None and gap is not None:
-            before, old, after = _around(seed.rows, *gap)
-            plans = _gap_plans(before, old)
+            before, _, after = _around(seed.rows, *gap)
+            key = int(seed.rows[0, t.KEY])
+            shift = t.shift_home(key)
+            here, old, there = _around(t.transposed(seed.rows, shift), *gap)
+            plans = _gap_plans(here, old, shift)
             head = np.concatenate(
-                [_tail(np.concatenate([start, before])), _marker(t.SUFFIX), _top(after), _marker(t.MIDDLE)]
+                [_tail(np.concatenate([start, here])), _marker(t.SUFFIX), _top(there), _marker(t.MIDDLE)]
             )
-            sounding = sounding_after(before, plans[0].start)
-            return Job(
-                sampler.bars(empty, plans, head=head, sounding=sounding), before, after, programs, sampler.likelihood
-            )
+            sounding = sounding_after(here, plans[0].start)
+            written = sampler.bars(empty, plans, head=head, sounding=sounding)
+            return Job(written, before, after, programs, key, sampler.likelihood)
         if seed is not None:
             rows = seed.rows[
                 : int(np.flatnonzero(seed.rows[:, t.EVENT] < t.BAR)[-1]) + 1
@@ -217,9 +224,10 @@ class Transformer:
             drawn = _drawn(usual.get("meters"), rng, list(USUAL_METER))
             meter = drawn[0], drawn[1]
             key = key or int(rng.integers(1, 25))
-        plans = _plans(bars, meter, key, begin)
-        opening = np.concatenate([start, rows])
-        return Job(sampler.bars(opening, plans), rows, empty, programs, sampler.likelihood)
+        shift = t.shift_home(key)
+        plans = _plans(bars, meter, t.home_key(key), begin, shift)
+        opening = np.concatenate([start, t.transposed(rows, shift)])
+        return Job(sampler.bars(opening, plans), rows, empty, programs, key, sampler.likelihood)
 
     # -- the protocol of all systems ---------------------------------------------------------------------------------
 
@@ -238,7 +246,8 @@ class Transformer:
         """How well a piece is foretold; every step but the first from those before it in its row of 512."""
         tokens = t.encode(score)
         known = t.controls(*self.style_of(style), tokens.programs)
-        rows = np.concatenate([_marker(t.START), tokens.rows, _marker(t.END)]).astype(np.int64)
+        home = t.transposed(tokens.rows, t.shift_home(int(tokens.rows[0, t.KEY])))
+        rows = np.concatenate([_marker(t.START), home, _marker(t.END)]).astype(np.int64)
         steps = np.concatenate([rows, np.repeat(known[None], len(rows), axis=0)], axis=1)
         sums = np.zeros(t.N_ATTRIBUTES)
         for i in range(0, len(steps) - 1, CONTEXT):
@@ -265,7 +274,7 @@ def _drawn(counted: Sequence[Sequence[Any]] | None, rng: np.random.Generator, ot
     return [int(x) for x in counted[int(rng.choice(len(counts), p=counts / counts.sum()))][0]]
 
 
-def _plans(bars: int, meter: Sequence[int], key: int, begin: int) -> list[Plan]:
+def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int) -> list[Plan]:
     """Bars to the end of a piece; what is held ends before the last one, and that at its bar line."""
     numerator, denominator = meter
     length = min(round(t.TICKS * 4 * numerator / denominator), t.LONGEST_BAR)
@@ -286,12 +295,13 @@ def _plans(bars: int, meter: Sequence[int], key: int, begin: int) -> list[Plan]:
                 limit=end if last else end - length,
                 last=last,
                 closes=last,
+                shift=shift,
             )
         )
     return plans
 
 
-def _gap_plans(before: Rows, old: Rows) -> list[Plan]:
+def _gap_plans(before: Rows, old: Rows, shift: int) -> list[Plan]:
     """The bars of a gap as they were, without their notes."""
     begin = int(before[before[:, t.EVENT] == t.BAR, t.LENGTH].astype(np.int64).sum())
     bars = old[old[:, t.EVENT] == t.BAR].astype(np.int64)
@@ -299,8 +309,18 @@ def _gap_plans(before: Rows, old: Rows) -> list[Plan]:
     end = int(begin + bars[:, t.LENGTH].sum())
     left = t.left_index(np.arange(len(bars), 0, -1))
     return [
-        Plan(int(b[t.METER]), int(b[t.LENGTH]), int(b[t.KEY]), 0, int(n), int(at), end, closes=i == len(bars) - 1)
-        for i, (b, n, at) in enumerate(zip(bars, left, starts, strict=True))
+        Plan(
+            meter=int(bar[t.METER]),
+            length=int(bar[t.LENGTH]),
+            key=int(bar[t.KEY]),
+            density=0,
+            left=int(left[i]),
+            start=int(starts[i]),
+            limit=end,
+            closes=i == len(bars) - 1,
+            shift=shift,
+        )
+        for i, bar in enumerate(bars)
     ]
 
 

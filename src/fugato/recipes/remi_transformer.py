@@ -6,9 +6,10 @@ as
         in GPT-2; then the five attributes of the next step in turn, each from the state and the attributes before it (Hsiao et al.,
         "Compound Word Transformer", AAAI 2021; Dong et al., "Multitrack Music Transformer", ICASSP 2023).
 Train:  Muon and AdamW (`fugato.train.muon`), cross-entropy with label smoothing over all attributes; pieces transposed by -5..6
-semitones; composer, period and plan left
-        out of an eighth of the samples for guidance (Ho & Salimans, "Classifier-free diffusion guidance", 2021); in half of them some
-        bars are moved to the end and filled in (Bavarian et al., "Efficient training of language models to fill in the middle", 2022).
+        semitones to C major or A minor, so that every key is learnt from all pieces, a seventh of the samples elsewhere; composer, period
+        and plan left out of an eighth of the samples for guidance (Ho & Salimans, "Classifier-free diffusion guidance", 2021); in half of
+        them some bars are moved to the end and filled in (Bavarian et al., "Efficient training of language models to fill in the middle",
+        2022).
 Figure: none; the projects wished for attention and longer pieces.
 """
 
@@ -220,7 +221,8 @@ class _Whole(nn.Module):
 
     def forward(self, steps: Tensor) -> list[Tensor]:
         state, _ = self.network(steps)
-        return self.network.heads(state.flatten(0, 1), steps[..., :N_ATTRIBUTES].flatten(0, 1))
+        scores: list[Tensor] = self.network.heads(state.flatten(0, 1), steps[..., :N_ATTRIBUTES].flatten(0, 1))
+        return scores
 
 
 def example(n_styles: int, rows: int) -> tuple[nn.Module, tuple[Tensor, ...]]:

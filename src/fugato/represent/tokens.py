@@ -225,6 +225,19 @@ def transposed(rows: Rows, semitones: int) -> Rows:
     return out
 
 
+def shift_home(key: int) -> int:
+    """Semitones, -5..6, that bring music in a key (a value of its column) to C major or A minor; 0 for an unknown key."""
+    if not key:
+        return 0
+    target = 9 if key > 12 else 0
+    return (target - (key - 1) + 5) % 12 - 5
+
+
+def home_key(key: int) -> int:
+    """C major or A minor as a value of the column ``key``; 0 for an unknown key."""
+    return 0 if not key else 22 if key > 12 else 1
+
+
 def key_of(pitch: Ints, weight: NDArray[Any]) -> int:
     """The key of notes by the profiles of Krumhansl & Kessler: 1 + tonic for major, 13 + tonic for minor, 0 where there are none."""
     if not len(pitch):

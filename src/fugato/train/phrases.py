@@ -1,7 +1,8 @@
 """Pieces to learn composing from: the steps of a whole collection in one memory-mapped file, and samples drawn from it.
 
 Reading is done once; what is drawn depends on the seed and the number of the step alone. A sample is a row of `CONTEXT` + 1 steps from any
-bar on, transposed, with some of what is known of it left out, and every other one with bars taken out of the middle and put at the end.
+bar on, transposed by -5..6 semitones to C major or A minor, with some of what is known of it left out, and every other one with bars
+taken out of the middle and put at the end.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ LEAST_NOTES: Final = 48  # a piece with fewer teaches nothing about how music go
 PARTS: Final = {"train": 0.9, "valid": 0.05, "test": 0.05}  # of the works: to learn from, to stop by, to judge
 LOWEST: Final = -5  # semitones
 HIGHEST: Final = 6
+ELSEWHERE: Final = (
+    0.15  # share of samples that are not in the home key: modulations, and keys that were taken for others
+)
 KNOWN_BY_ROOT: Final = 0.7  # chance of a piece: its steps to this power, so that long ones do not drown the rest
 STYLED: Final = 2.0  # times as often, pieces of a composer who is a style of his own
 BEGINNING: Final = 0.15  # share of samples that show one
@@ -341,7 +345,10 @@ def sample(
         latest = int(np.searchsorted(bars, len(rows) - length + 2, side="left"))  # from there on all of it is seen
         first = latest if where >= 1 - ENDING else int(rng.integers(0, latest + 1))
         first = min(first, len(bars) - 1)
-    seen = t.transposed(rows[bars[first] :], int(rng.integers(LOWEST, HIGHEST + 1)))
+    seen = t.transposed(rows[bars[first] :], t.shift_home(int(rows[bars[0], t.KEY])))
+    shift = int(rng.integers(LOWEST, HIGHEST + 1))
+    if rng.random() < ELSEWHERE:
+        seen[:, t.PITCH] = t.transposed(seen, shift)[:, t.PITCH]
     for name, column in (("key", t.KEY), ("density", t.DENSITY), ("left", t.LEFT)):
         if rng.random() < HIDDEN[name]:
             seen[:, column] = 0
@@ -395,7 +402,9 @@ def whole(phrases: Phrases, pieces: Ints, length: int) -> list[Ints]:
     """Pieces to judge by, as rows of at most `length` + 1 steps, each shape=(n, 20): every step but the first is foretold once."""
     out = []
     for piece in pieces:
-        rows = np.concatenate([marker(t.START), phrases.tokens(int(piece)), marker(t.END)]).astype(np.int64)
+        own = phrases.tokens(int(piece))
+        own = t.transposed(own, t.shift_home(int(own[0, t.KEY])))
+        rows = np.concatenate([marker(t.START), own, marker(t.END)]).astype(np.int64)
         rows = np.concatenate([rows, np.repeat(phrases.controls[piece][None], len(rows), axis=0)], axis=1)
         out += [rows[i : i + length + 1] for i in range(0, len(rows) - 1, length)]
     return out

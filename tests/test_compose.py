@@ -101,6 +101,9 @@ def test_a_seed_is_kept_and_gone_on_from(system: Transformer, tmp_path: Path) ->
 
 def test_a_higher_seed_is_gone_on_from_higher_and_a_key_is_a_matter_of_transposing(system: Transformer) -> None:
     seed = styled("Bach", 6, bars=4)
+    seed = seed.transpose(
+        t.shift_home(int(t.encode(seed).rows[0, t.KEY]))
+    )  # three semitones either way are not across the octave
     here = write("Bach", seed, bars=3, random_seed=4, model=system)
     there = write("Bach", seed.transpose(2), bars=3, random_seed=4, model=system)
     assert notes_of(here.score.transpose(2)) == notes_of(there.score)

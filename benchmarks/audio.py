@@ -1,10 +1,11 @@
 """What sound costs on its way to a log-mel spectrogram: memory and time of a two-hour file, and of a clip of 30 s.
 
-    python benchmarks/audio.py [--formats FLAC MP3 WAV OGG] [--ways pieces whole clips] [--hours 2]
+    python benchmarks/audio.py [--formats FLAC MP3 WAV OGG] [--ways pieces whole picture facts clips] [--hours 2]
 
 The file is made here: noise, chords and rhythm, 44,100 Hz in stereo, written in blocks into a temporary folder. Each way to use it runs in
 a new process that reports the most memory it held, its decoding process apart: `pieces` (the log-mel spectrogram and the MFCC of each 30 s,
-one after the other), and `whole` (one spectrogram of all of it). Clips are timed in one process that is warm. One thread. Two
+one after the other), `whole` (one spectrogram of all of it), `picture` (the five views as `fugato explore` draws them) and `facts` (what it
+measures of a recording). Clips are timed in one process that is warm. One thread. Two
 clocks: the wall's, which also counts what other programs of the machine take (see the load), and the processes' own. Writes
 benchmarks/results/audio.json.
 """
@@ -31,11 +32,14 @@ import soundfile
 from fugato.read.audio import end_decoders, read_audio
 from fugato.represent.logmel import log_mel, pieces
 from fugato.represent.mfcc import cepstrum
+from fugato.represent.outline import sound_view
+from fugato.study.sound_facts import sound_facts
+from fugato.write.sound_picture import draw_sound
 
 RESULT = Path(__file__).resolve().parent / "results" / "audio.json"
 RATE = 44_100
 CLIPS = 15
-WAYS = ("pieces", "whole", "clips")
+WAYS = ("pieces", "whole", "picture", "facts", "clips")
 SUFFIX = {"FLAC": "flac", "MP3": "mp3", "WAV": "wav", "OGG": "ogg"}
 
 
@@ -67,6 +71,12 @@ def child(path: str, way: str) -> dict[str, float]:
             cepstrum(decibels)
             frames += decibels.shape[1]
             count += 1
+    elif way == "picture":
+        view = sound_view(read_audio(path))
+        draw_sound(view, Path(path).with_suffix(".png"))
+        frames, count = view.outline.mel.shape[1], 1
+    elif way == "facts":
+        sound_facts(read_audio(path))
     else:
         frames, count = log_mel(read_audio(path)).shape[1], 1
     wall = time.perf_counter() - began

@@ -61,4 +61,20 @@ def recipe(task: str, name: str) -> Any:
         ) from error
 
 
-__all__ = ["COMPOSE", "COMPOSER", "recipe"]
+def task_of(name: str) -> str:
+    """The task of a recipe, by its name alone.
+
+    Raises
+    ------
+    FugatoError
+        ``no-model`` where there is none of that name.
+    """
+    tables = {task: globals().get(task.upper(), {}) for task in ("composer", "genre", "compose")}
+    for task, table in tables.items():
+        if name in table:
+            return task
+    listed = ", ".join(known for table in tables.values() for known in table)
+    raise FugatoError("no-model", f"There is no model or recipe {name!r}; the recipes are {listed}.")
+
+
+__all__ = ["COMPOSE", "COMPOSER", "recipe", "task_of"]

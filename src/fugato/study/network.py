@@ -5,6 +5,7 @@ from __future__ import annotations
 from fugato.errors import FugatoError
 from fugato.models import load_model
 from fugato.models.summary import model_summary
+from fugato.recipes import task_of
 from fugato.write.network_picture import Summary
 
 
@@ -30,6 +31,7 @@ def summary_of(name: str) -> Summary:
     except FugatoError as error:
         if error.kind != "no-model":
             raise
+        task_of(name)
         try:
             from fugato.train.summary import recipe_summary
         except ModuleNotFoundError as missing:
@@ -37,8 +39,7 @@ def summary_of(name: str) -> Summary:
                 raise
             raise FugatoError(
                 "bad-option",
-                f"There is no model {name!r}. If it is a recipe, drawing it needs the package {missing.name}: install it with  "
-                "pip install 'fugato[train]'.",
+                f"Drawing the recipe {name} needs the package {missing.name}: install it with  pip install 'fugato[train]'.",
             ) from missing
         return recipe_summary(name)
     return model_summary(model)

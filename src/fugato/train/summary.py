@@ -7,7 +7,7 @@ once, for the first layer that has them, so that the layers together have as man
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,12 +18,11 @@ from torch.overrides import TorchFunctionMode
 from fugato import recipes
 from fugato.errors import FugatoError
 from fugato.recipes.network import NetworkRecipe, Statistics
-from fugato.represent.windows import KINDS
+from fugato.represent import windows
 from fugato.write.network_picture import Layer, Summary
 
 MARKER: Final = 3  # inputs at a time; what comes out with so many rows has "n"
 LABELS: Final = 10  # names, where a recipe is not yet trained on any
-TASKS: Final = ("composer", "genre", "compose")
 CALLED: Final = {  # class: what it is called
     "Linear": "Dense",
     "Conv1d": "Conv1D",
@@ -57,26 +56,6 @@ FUNCTIONS: Final = {  # function: what it is called
 UNSEEN: Final = {"Dropout", "Dropout1d", "Dropout2d", "Identity"}  # say nothing about what flows
 
 
-def tables() -> dict[str, dict[str, str]]:
-    """All recipes: task to name to module."""
-    return {task: getattr(recipes, task.upper(), {}) for task in TASKS}
-
-
-def recipe_task(name: str) -> str:
-    """The task of a recipe.
-
-    Raises
-    ------
-    FugatoError
-        ``no-model`` where there is none of that name.
-    """
-    for task, table in tables().items():
-        if name in table:
-            return task
-    listed = ", ".join(recipe for table in tables().values() for recipe in table)
-    raise FugatoError("no-model", f"There is no model or recipe {name!r}; the recipes are {listed}.")
-
-
 def recipe_summary(name: str) -> Summary:
     """The layers of a recipe with its published settings.
 
@@ -95,11 +74,11 @@ def recipe_summary(name: str) -> Summary:
         ``no-model`` where there is none of that name; ``bad-option`` where it needs a package that is not installed, or does not say
         what it is made of.
     """
-    task = recipe_task(name)
+    task = recipes.task_of(name)
     found = recipes.recipe(task, name)
     about = f"recipe of the task {task}, {LABELS} names"
     if isinstance(found, NetworkRecipe):
-        kind = KINDS[found.kind]
+        kind = _kind_of_window(found)
         rows = np.zeros((MARKER, kind.size, len(kind.columns)), kind.dtype)
         network = found.build(LABELS, _known(found), found.settings())
         return Summary(name, about, tuple(network_layers(network, (torch.from_numpy(rows),))))
@@ -114,9 +93,15 @@ def recipe_summary(name: str) -> Summary:
     )
 
 
+def _kind_of_window(recipe: NetworkRecipe) -> windows.Kind:
+    """Of scores, or else of sound."""
+    of_sound: Mapping[str, windows.Kind] = getattr(windows, "SOUND_KINDS", {})
+    return windows.KINDS.get(recipe.kind) or of_sound[recipe.kind]
+
+
 def _known(recipe: NetworkRecipe) -> Statistics:
     """Statistics of random rows in which, as in music, a note that starts later ends later."""
-    kind = KINDS[recipe.kind]
+    kind = _kind_of_window(recipe)
     rows = np.random.default_rng(0).integers(1, 100, (1000, len(kind.columns))).astype(kind.dtype)
     if {"start", "end"} <= set(kind.columns):
         rows[:, kind.columns.index("end")] = rows[:, kind.columns.index("start")]

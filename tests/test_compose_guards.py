@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fugato.compose import copies as c
-from fugato.compose.grammar import Grammar, Plan, closing_chord, ends_well, held_to_the_end
+from fugato.compose.cadence import VOICINGS, closes, harmonies, held_to_the_end, is_prepared, written_by_rule
+from fugato.compose.grammar import HIGHEST_PITCH, LOWEST_PITCH, Grammar, Plan
 from fugato.compose.guards import (
     SAME_IN_A_ROW,
     SAME_IN_ALL,
@@ -139,12 +140,54 @@ def test_the_last_bar_holds_the_tonic_chord() -> None:
     last = plan(last=True, closes=True, key=1 + 9 + 12, limit=48)  # A minor
     allowed = np.flatnonzero(Grammar(last, 1, {}).pitches(0, 1)) - 1
     assert {p % 12 for p in allowed} == {9, 0, 4}
-    good = np.stack([row(0, 1, 46, 48), row(24, 1, 65, 12)])
-    assert ends_well(held_to_the_end(good, last), last) and not ends_well(good[1:], last)
-    assert held_to_the_end(good, last)[1, t.DURATION] == 24
-    chord = closing_chord(good, last, 2)
-    assert ends_well(chord, last) and set(chord[:, t.PART]) == {1, 2}
-    assert not ends_well(chord[chord[:, t.PART] == 1], last) or chord[0, t.PITCH] % 12 == 10
+
+
+def bar(*bass: int) -> np.ndarray:
+    """A bar of quarter notes in the bass under one held note."""
+    rows = [plan().row(), row(0, 1, 73, 48)]
+    rows += [row(12 * i, 2, pitch + 1, 12) for i, pitch in enumerate(bass)]
+    return np.stack(sorted(rows, key=lambda r: (r[0] != t.BAR, r[0], r[1])))
+
+
+def test_a_cadence_is_known_by_its_bass() -> None:
+    last = plan(last=True, closes=True, limit=48)  # C major
+    tonic = np.stack([row(0, 1, 65, 48), row(0, 2, 49, 48)])
+    for bass, is_one in (
+        ((48, 45, 43), True),
+        ((41, 36), True),
+        ((38,), True),
+        ((47,), True),
+        ((45,), False),
+        ((40,), False),
+    ):
+        assert is_prepared(bar(*bass), 1) == is_one
+        assert closes(bar(*bass), tonic, last) == is_one, bass
+    good = bar(43)
+    assert not closes(good, np.stack([row(0, 1, 65, 48), row(0, 2, 53, 48)]), last)  # upon the third
+    assert not closes(good, np.stack([row(0, 1, 65, 24), row(0, 2, 49, 24)]), last)  # not to the bar line
+    assert not closes(good, np.stack([row(0, 1, 70, 48), row(0, 2, 49, 48)]), last)  # with a sixth
+    assert not closes(good, tonic[:0], last)
+    short = np.stack([row(0, 2, 49, 12), row(24, 1, 61, 6)])
+    assert held_to_the_end(short, last)[1, t.DURATION] == 24 and held_to_the_end(short, last)[0, t.DURATION] == 12
+    assert harmonies(bar(43, 45)) == [frozenset({72, 43}), frozenset({72, 45})]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 24),
+    st.sampled_from([12, 18, 24, 36, 48, 72, 96]),
+    st.integers(1, 4),
+    st.integers(27, 103),
+    st.integers(0, VOICINGS - 1),
+)
+def test_a_cadence_by_rule_is_one(key: int, length: int, n_parts: int, heard: int, voicing: int) -> None:
+    last = plan(last=True, closes=True, key=key, length=length, limit=length)
+    before = np.stack([plan().row(), row(0, 1, heard + 1, 12)])
+    rows = written_by_rule(before, last, n_parts, voicing)
+    assert closes(before, rows, last)
+    order = [tuple(int(x) for x in r[: t.DURATION]) for r in rows]
+    assert order == sorted(set(order)) and set(rows[:, t.PART]) <= {1, n_parts}
+    assert rows[:, t.PITCH].min() > LOWEST_PITCH - 12 and rows[:, t.PITCH].max() <= HIGHEST_PITCH + 12
 
 
 @settings(max_examples=100, deadline=None)
@@ -203,10 +246,9 @@ def test_a_guarded_piece_copies_less_than_its_limit(small_composer: Path) -> Non
     from fugato.compose import compose, load_generator
 
     system = load_generator(small_composer)
-    free = [system.generate(None, bars=4, random_seed=s, style="Bach", guarded=False) for s in range(2)]  # type: ignore[call-arg]
+    free = [system.generate(None, bars=8, random_seed=s, style="Bach", guarded=False) for s in range(3)]  # type: ignore[call-arg]
     system.copies = c.CopyIndex.build([c.line(score) for score in free])  # type: ignore[attr-defined, misc]
-    system.limit = 12  # type: ignore[attr-defined]
-    for seed in range(2):
-        piece = compose("Bach", bars=4, random_seed=seed, model=system)
-        assert piece.report["copy"]["notes"] <= 12 or piece.report["problems"]
-        assert piece.report["copies_avoided"] > 0 and not piece.report["problems"]
+    system.limit = 18  # type: ignore[attr-defined]
+    pieces = [compose("Bach", bars=8, random_seed=seed, model=system) for seed in range(3)]
+    assert all(piece.report["copy"]["notes"] <= 18 and not piece.report["problems"] for piece in pieces)
+    assert sum(piece.report["copies_avoided"] for piece in pieces) > 0

@@ -13,6 +13,9 @@ from fugato.score import Score
 # Recipe -> the class that plays its models: called with the Model, it is a Generator.
 SYSTEMS: Final[dict[str, str]] = {
     "remi-transformer": "fugato.compose.transformer:Transformer",
+    "chord-lstm": "fugato.compose.published:ChordLSTM",
+    "pitch-duration-lstm": "fugato.compose.published:PitchDurationLSTM",
+    "markov": "fugato.compose.markov:Markov",
 }
 
 

@@ -1,8 +1,8 @@
 """What may come next, so that every output can be decoded, written and played.
 
 Within a bar positions never go back, at one position parts and pitches only rise, no note starts in its part while the same pitch still
-sounds there, and none is held past the end of what is composed. In the last bar of a piece only the tonic chord sounds, and what starts
-last is held to the bar line. The masks hold at every temperature; the network only chooses among what is legal.
+sounds there, and none is held past the end of what is composed. In the last bar of a piece only the tonic chord sounds. The masks hold at
+every temperature; the network only chooses among what is legal.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Plan:
         Ticks from there: no note is held past it.
     last : bool
         The piece ends with it.
+    prepares : bool
+        The bar before that one.
     closes : bool
         It is the last one to be written: of the piece, or of a gap.
     shift : int
@@ -53,6 +55,7 @@ class Plan:
     start: int
     limit: int
     last: bool = False
+    prepares: bool = False
     closes: bool = False
     shift: int = 0
 
@@ -138,54 +141,3 @@ class Grammar:
         end = self.plan.start + self.position + int(t.LONG_DURATIONS[int(row[t.DURATION]) - 1])
         self.sounding[self.part, self.pitch] = end
         self.n += 1
-
-
-def ends_well(rows: NDArray[Any], plan: Plan) -> bool:
-    """Whether a last bar closes on the tonic: its last onset is held to the bar line, above the tonic in the bass."""
-    notes = rows[rows[:, t.EVENT] < t.BAR].astype(np.int64)
-    if not len(notes) or not plan.key:
-        return False
-    ends = notes[:, t.EVENT] + t.LONG_DURATIONS[notes[:, t.DURATION] - 1]
-    final = notes[ends >= plan.length]
-    return bool(len(final)) and int(final[:, t.PITCH].min() - 1) % 12 == (plan.key - 1) % 12
-
-
-def held_to_the_end(rows: NDArray[np.uint8], plan: Plan) -> NDArray[np.uint8]:
-    """A last bar with what starts last in it held to the bar line."""
-    rows = rows.copy()
-    notes = rows[:, t.EVENT] < t.BAR
-    if notes.any():
-        final = notes & (rows[:, t.EVENT] == rows[notes, t.EVENT].max())
-        rows[final, t.DURATION] = t.duration_index(np.array([plan.length - int(rows[final, t.EVENT][0])]))[0]
-    return rows
-
-
-def closing_chord(before: NDArray[Any], plan: Plan, n_parts: int) -> NDArray[np.uint8]:
-    """A last bar by rule: the tonic chord, its bass the tonic nearest to the lowest notes heard, the rest near the highest.
-
-    Parameters
-    ----------
-    before : ndarray, shape=(n, 10)
-        Steps of the bars before.
-    """
-    tonic, minor = (plan.key - 1) % 12, (plan.key - 1) // 12
-    heard = before[before[:, t.EVENT] < t.BAR][-24:, t.PITCH].astype(np.int64) - 1
-    low, high = (int(heard.min()), int(heard.max())) if len(heard) else (48, 67)
-    bass = _near(low, tonic)
-    top = max(_near(high, tonic), bass + 12)
-    third = top - 12 + TRIADS[minor][1]
-    fifth = top - 12 + TRIADS[minor][2]
-    chord = [(n_parts, bass)] + [(1, pitch) for pitch in (third, fifth, top) if pitch > bass]
-    rows = np.zeros((len(chord), len(t.COLUMNS)), np.uint8)
-    for row, (part, pitch) in zip(rows, sorted(chord), strict=True):
-        row[t.PART], row[t.PITCH] = part, pitch + 1
-        row[t.DURATION] = t.duration_index(np.array([plan.length]))[0]
-    return rows
-
-
-def _near(pitch: int, pitch_class: int) -> int:
-    """The note of a pitch class nearest to a pitch, on a piano."""
-    found = pitch + (pitch_class - pitch + 6) % 12 - 6
-    if found < LOWEST_PITCH:
-        found += 12
-    return found - 12 if found > HIGHEST_PITCH else found

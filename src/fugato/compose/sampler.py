@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fugato.compose.cadence import VOICINGS, closes, held_to_the_end, is_prepared, written_by_rule
 from fugato.compose.copies import NO_RUN, Run
-from fugato.compose.grammar import Grammar, Plan, closing_chord, ends_well, held_to_the_end
+from fugato.compose.grammar import Grammar, Plan
 from fugato.compose.guards import CopyGuard, Signature, loops, onsets_of, signature
 from fugato.compose.network import Decoder
 from fugato.models import log_softmax
@@ -27,7 +28,9 @@ ROOM: Final = 130  # steps that a bar may need
 KEPT: Final = 320  # steps that stay in sight when there is no more room
 TRIES: Final = 10  # of a bar
 HOTTER: Final = 0.05  # temperature of each further try
-ON_THE_TONIC: Final = 6  # tries after which a last bar that does not close is written by rule
+FOR_THE_END: Final = (
+    6  # tries after which a last bar that makes no cadence is written by rule, and one that prepares none stays
+)
 
 Rows = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -209,9 +212,11 @@ class Sampler:
             run = self.guard.run(rows, plan.start)
             is_loop = self.guarded and loops([*seen, signature(rows)], [*struck, *onsets_of(rows)])
             is_copy = run.notes > self.guard.limit
-            is_open = plan.last and bool(plan.key) and not ends_well(rows, plan)
-            if is_open and open_ends >= ON_THE_TONIC:
-                break
+            is_open = self._is_open(before, rows, plan)
+            if is_open and open_ends >= FOR_THE_END:
+                is_open = False
+                if plan.last:
+                    break
             looped, copied, open_ends = looped + is_loop, copied + is_copy, open_ends + is_open
             if not (is_loop or is_copy or is_open):
                 self._count(likelihood)
@@ -221,15 +226,26 @@ class Sampler:
                 best = (badness, rows, run, self.stepper.mark(), likelihood)
         assert best is not None
         _, rows, run, after, likelihood = best
-        if plan.last and plan.key and not ends_well(rows, plan):
-            rows = closing_chord(before, plan, self.n_parts)
-            run = self.guard.run(rows, plan.start)
+        if plan.last and self._is_open(before, rows, plan):
+            for voicing in range(VOICINGS):
+                rows = written_by_rule(before, plan, self.n_parts, voicing)
+                run = self.guard.run(rows, plan.start)
+                if run.notes <= self.guard.limit:
+                    break
             problem = "copy" if run.notes > self.guard.limit else ""
             return Written(rows, plan, TRIES, looped, copied, run, problem, by_rule=True)
         self.stepper.back(after)
         self._count(likelihood)
         problem = "copy" if run.notes > self.guard.limit else "loop"
         return Written(rows, plan, TRIES, looped, copied, run, problem)
+
+    def _is_open(self, before: Rows, rows: Rows, plan: Plan) -> bool:
+        """Whether a bar at the end of a piece leaves open what it should close or prepare."""
+        if not plan.key:
+            return False
+        if plan.last:
+            return not closes(before, rows, plan)
+        return plan.prepares and not is_prepared(np.concatenate([before, plan.row()[None], rows]), plan.key)
 
     def _count(self, own: Likelihood) -> None:
         self.likelihood.known += own.known

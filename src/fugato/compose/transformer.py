@@ -294,6 +294,7 @@ def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int) ->
                 start=begin + i * length,
                 limit=end if last else end - length,
                 last=last,
+                prepares=i == bars - 2,
                 closes=last,
                 shift=shift,
             )

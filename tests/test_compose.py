@@ -270,9 +270,11 @@ def test_the_command_writes_what_it_says(small_composer: Path, tmp_path: Path) -
     (line,) = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
     names = {Path(file).name for file in line["files"]}
     stem = f"bach-{line['options']['random_seed']}"
-    assert {f"{stem}.mid", f"{stem}.wav", f"{stem}.png", f"{stem}.json"} <= names == {p.name for p in out.iterdir()}
+    assert {f"{stem}{suffix}" for suffix in (".mid", ".musicxml", ".wav", ".png", ".json")} <= names
+    assert names <= {p.name for p in out.iterdir()}
     piece = write("Bach", bars=2, random_seed=line["options"]["random_seed"], model=str(small_composer))
     assert notes_of(fugato.read(out / f"{stem}.mid")) == notes_of(piece.score)
+    assert len(fugato.read(out / f"{stem}.musicxml")) == len(piece.score)
     for wrong, said in (
         (["--infill", "3-4"], "two bars"),
         (["--keep", "2"], "cannot be kept"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,16 +100,19 @@ def compose(
 
 
 def save(piece: Composition, folder: Path, soundfont: Path | None = None) -> list[Path]:
-    """A piece as .mid, .wav, .png and its report as .json; the files are named by style and random seed."""
-    from ..write import plot, write
+    """A piece as .mid, .musicxml, .wav, .png, its report as .json, and engraved as .svg where Verovio is; named by style and random
+    seed.""" from ..write import plot, write
 
     sound: dict[str, Any] = {} if soundfont is None else {"soundfont": soundfont}
     base = folder / piece.name
     files = [
         write(piece, base.with_suffix(".mid")),
+        write(piece, base.with_suffix(".musicxml")),
         write(piece, base.with_suffix(".wav"), **sound),
-        plot(piece.score, base.with_suffix(".png")),
+        plot(piece, base.with_suffix(".png")),
     ]
+    if find_spec("verovio") is not None:
+        files.append(write(piece, base.with_suffix(".svg")))
     report = base.with_suffix(".json")
     report.write_text(json.dumps(piece.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return [*files, report]

@@ -34,6 +34,9 @@ COMPOSER: Final[dict[str, str]] = {
 
 COMPOSE: Final[dict[str, str]] = {
     "remi-transformer": "fugato.recipes.remi_transformer",
+    "chord-lstm": "fugato.recipes.chord_lstm",
+    "pitch-duration-lstm": "fugato.recipes.pitch_duration_lstm",
+    "markov": "fugato.recipes.markov",
 }
 
 

@@ -113,6 +113,8 @@ def train_compose(
             )
         recipe = base.card.recipe
     how = find_recipe("compose", recipe or RECIPE)
+    if base is not None and not hasattr(how, "build"):
+        raise FugatoError("bad-option", f"A model of the recipe {how.NAME} cannot be gone on from; train it anew.")
     if minutes is not None and not minutes > 0:
         raise FugatoError("bad-option", f"minutes is {minutes:g}; it must be above 0.")
     for option, value, least in (("random_seed", random_seed, 0), ("jobs", jobs, 1)):

@@ -109,7 +109,7 @@ def test_every_recipe_is_drawn(name: str, tmp_path: Path) -> None:
 
     summary = recipe_summary(name)
     assert summary.layers[0].kind == "Input" and len(summary.layers) >= 3
-    assert summary.parameters > 0
+    assert summary.parameters > 0 or name == "markov", "all but counts have parameters"
     assert any(x.output and x.output[-1] == 10 for x in summary.layers) or "compose" in summary.about
     assert draw_network(summary, tmp_path / "recipe.png").stat().st_size > 10_000
 

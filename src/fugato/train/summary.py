@@ -19,6 +19,7 @@ from fugato import recipes
 from fugato.errors import FugatoError
 from fugato.recipes.network import NetworkRecipe, Statistics
 from fugato.represent import windows
+from fugato.train.drawings import DRAWINGS
 from fugato.write.network_picture import Layer, Summary
 
 MARKER: Final = 3  # inputs at a time; what comes out with so many rows has "n"
@@ -76,7 +77,7 @@ def recipe_summary(name: str) -> Summary:
     """
     task = recipes.task_of(name)
     found = recipes.recipe(task, name)
-    about = f"recipe of the task {task}, {LABELS} names"
+    about = f"recipe of the task {task}, " + ("drawn for an example" if task == "compose" else f"{LABELS} names")
     if isinstance(found, NetworkRecipe):
         kind = _kind_of_window(found)
         rows = np.zeros((MARKER, kind.size, len(kind.columns)), kind.dtype)
@@ -87,6 +88,9 @@ def recipe_summary(name: str) -> Summary:
         return Summary(name, about, tuple(network_layers(network, inputs)))
     if hasattr(found, "layers"):
         return Summary(name, about, tuple(found.layers(LABELS)))
+    if name in DRAWINGS:
+        drawn = DRAWINGS[name](found, LABELS, MARKER)
+        return Summary(name, about, tuple(drawn if isinstance(drawn, list) else network_layers(*drawn)))
     raise FugatoError(
         "bad-option",
         f"The recipe {name} does not say what it is made of; train a model with it and draw that: fugato models DIR --draw.",
@@ -192,7 +196,8 @@ def _kind(module: nn.Module) -> str:
     inner = next((m for m in module.modules() if isinstance(m, nn.LSTM | nn.GRU)), None)
     if isinstance(module, nn.LSTM | nn.GRU) or (inner is not None and len(list(module.children())) == 1):
         assert inner is not None
-        return f"Bidirectional {type(inner).__name__}" if inner.bidirectional else type(inner).__name__
+        kind = f"Bidirectional {type(inner).__name__}" if inner.bidirectional else type(inner).__name__
+        return f"{kind}, {inner.num_layers} layers" if inner.num_layers > 1 else kind
     return CALLED.get(name, name.lstrip("_"))
 
 

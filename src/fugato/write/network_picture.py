@@ -172,7 +172,7 @@ def draw_network(summary: Summary, out: str | os.PathLike[str]) -> Path:
         axes.set_ylim(size[1], 0)
         axes.axis("off")
         axes.text(MARGIN, 0.42, _cut(summary.name, 44), size=14, weight="bold", color=INK, va="center")
-        total = f"{summary.parameters:,} {summary.counted}"
+        total = f"{summary.parameters:,} {summary.counted}" if summary.parameters else f"no {summary.counted}"
         axes.text(MARGIN, 0.72, _cut(f"{total} · {summary.about}", 48 + 72 * len(columns)), size=8.5, color=MUTED)
         for number, column in enumerate(columns):
             left = MARGIN + number * (WIDTH + BESIDE)

@@ -100,8 +100,8 @@ def compose(
 
 
 def save(piece: Composition, folder: Path, soundfont: Path | None = None) -> list[Path]:
-    """A piece as .mid, .musicxml, .wav, .png, its report as .json, and engraved as .svg where Verovio is; named by style and random
-    seed.""" from ..write import plot, write
+    """A piece as .mid, .musicxml, .wav, .png, engraved as .svg where Verovio is, and its report as .json."""
+    from ..write import plot, write
 
     sound: dict[str, Any] = {} if soundfont is None else {"soundfont": soundfont}
     base = folder / piece.name

@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index", type=Path, help="an index.csv, audited or not")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
+    parser.add_argument("--recipe", help="another than remi-transformer")
     parser.add_argument("--minutes", type=float, help="wall clock for learning; all epochs where left out")
     parser.add_argument("--budget", default="small", help="full, or small for a machine without a GPU")
     parser.add_argument("--from", dest="from_model", type=Path, help="a model to go on from")
@@ -47,7 +48,8 @@ def main() -> None:
     folder = train_compose(
         corpus,
         out=asked.out,
-        name="compose",
+        name=asked.recipe or "compose",
+        recipe=asked.recipe,
         without=WITHOUT,
         only_open=True,
         from_model=asked.from_model,

@@ -135,6 +135,17 @@ def test_many_genres_gaps_and_long_recordings_can_be_drawn(seen: Outline, tmp_pa
     assert "It was damaged." in draw_genre(bare, seen, tmp_path / "bare.svg").read_text(encoding="utf-8")
 
 
+def test_what_a_cut_ranking_leaves_is_grey(seen: Outline, tmp_path: Path) -> None:
+    def drawn(answer: Answer) -> str:
+        return draw_genre(answer, seen, tmp_path / "out.svg").read_text(encoding="utf-8")
+
+    assert f"fill: {NOTE}" not in drawn(SONG)
+    cut = replace(
+        SONG, ranking=SONG.ranking[:2], timeline=tuple(s._replace(ranking=s.ranking[:2]) for s in SONG.timeline or ())
+    )
+    assert f"fill: {NOTE}" in drawn(cut) and "others" in drawn(cut) and "metal" not in drawn(cut)
+
+
 def test_an_answer_finds_its_recording(tmp_path: Path) -> None:
     file = tmp_path / "song.wav"
     file.write_bytes(encoded(beat(6.0)))

@@ -43,6 +43,7 @@ LOUD_BELOW: Final = 6.0  # dB; the spectrum's axis ends so far above its loudest
 FLOOR: Final = 110.0  # dB; and so far below it at most
 LOWEST_HZ: Final = 20.0
 TICKS_HZ: Final = (250, 500, 1000, 2000, 4000, 8000)
+LEAST_REST: Final = 0.005  # of the probability; less is rounding
 NAMED: Final = 9  # genres with a colour of their own where there are more than ten; the others are grey together
 
 Floats = NDArray[np.float32]
@@ -345,8 +346,9 @@ def _draw_timeline(axes: Axes, answer: Answer, timeline: Sequence[Segment], colo
     others = [k for k in range(len(names)) if k not in named]
     colour = genre_colours(names)
     layers = [(f"{names[k]}  {_percent(float(overall[k]))}", colour[names[k]], table[:, k]) for k in named]
-    if others:
-        layers.append((f"{len(others)} others", NOTE, table[:, others].sum(axis=1)))
+    rest = np.maximum(1 - table[:, named].sum(axis=1), 0)  # rankings may be cut
+    if others or rest.max(initial=0.0) > LEAST_REST:
+        layers.append((f"{len(others)} others" if others else "others", NOTE, rest))
     starts, ends = (np.array([getattr(s, side) for s in timeline], float) for side in ("start", "end"))
     at = np.stack([starts, starts, ends, ends], axis=1).ravel()
     base = np.zeros(len(timeline))

@@ -52,5 +52,7 @@ def test_there_are_pages_that_run() -> None:
         "report.md",
         "sound.md",
         "style-space.md",
+        "systems-that-compose.md",
         "train-and-tune.md",
+        "write.md",
     ]

@@ -21,8 +21,8 @@ import numpy as np
 
 import fugato
 from fugato.compose import NewBar, compose, load_generator, stream
-from fugato.compose.composing import parse_key
 from fugato.compose.guards import onsets_of, signature
+from fugato.compose.keys import parse_key
 from fugato.represent import tokens as t
 
 STYLES = ("Bach", "Mozart", "Chopin", "Schumann", "Haydn", "Schubert", "Giuliani", "Brahms")

@@ -12,8 +12,9 @@ import pytest
 import fugato
 from fugato.compose import Composition, NewBar, load_generator, stream, variations
 from fugato.compose import compose as write
-from fugato.compose.composing import key_name, parse_key, signature_of
 from fugato.compose.guards import CopyGuard
+from fugato.compose.keys import key_name, parse_key, signature_of
+from fugato.compose.request import joined
 from fugato.compose.sampler import Likelihood, Sampler
 from fugato.compose.transformer import Transformer
 from fugato.errors import FugatoError
@@ -301,3 +302,30 @@ def test_the_command_trains_and_fine_tunes(
         app, ["train", "compose", str(styled_folder), "--folds", "3", "--out", str(tmp_path / "x")]
     )
     assert refused.exit_code == 2 and "--folds" in refused.output
+
+
+def test_other_systems_go_on_from_a_seed_too(system: Transformer) -> None:
+    class Repeats:
+        """A system that says the first bar of its seed again and again."""
+
+        model = system.model
+
+        def generate(
+            self, seed: Score | None, *, bars: int, random_seed: int, style: str | None = None, **o: object
+        ) -> Score:
+            seed = styled("Bach", random_seed) if seed is None else seed
+            first = seed.excerpt(0, 0)
+            for _ in range(bars - 1):
+                first = joined(first, seed.excerpt(0, 0))
+            return first
+
+    seed = styled("Joplin", 3, bars=4)
+    piece = write("Joplin", seed, bars=3, random_seed=1, model=Repeats())  # type: ignore[arg-type]
+    assert notes_of(piece.score.excerpt(0, 3)) == notes_of(seed)
+    assert piece.score.bars.tolist() == [4.0 * i for i in range(7)] and piece.report["new_bars"] == [5, 7]
+    assert notes_of(piece.continuation)[: len(seed.excerpt(0, 0))] == notes_of(seed.excerpt(0, 0))
+    assert piece.score.seconds == pytest.approx(14) and len(variations(2, 1, bars=2, model=Repeats())) == 1
+    with pytest.raises(FugatoError, match="cannot fill in"):
+        write(None, seed, infill=(1, 2), model=Repeats())  # type: ignore[arg-type]
+    with pytest.raises(FugatoError, match="at once"):
+        next(stream(None, seed, model=Repeats()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fugato.compose.composing import Composition, NewBar, compose, stream, variations
+from fugato.compose.composing import compose, stream, variations
+from fugato.compose.composition import Composition, NewBar
 from fugato.compose.copies import CopyIndex
 from fugato.compose.generator import Generator, NoteLikelihood, load_generator
 

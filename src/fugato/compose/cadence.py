@@ -97,7 +97,7 @@ def written_by_rule(before: NDArray[Any], plan: Plan, n_parts: int, voicing: int
     tonic, minor = (plan.key - 1) % 12, (plan.key - 1) // 12
     heard = before[before[:, t.EVENT] < t.BAR][-24:, t.PITCH].astype(np.int64) - 1
     low, high = (int(heard.min()), int(heard.max())) if len(heard) else (48, 67)
-    bass = _near(low, tonic)
+    bass = _near(min(low, 66), tonic)  # an octave and more stays above it
     top = max(_near(high, tonic), bass + 12)
     third = top - 12 + TRIADS[minor][1]
     dominant = bass - 5 if bass - 5 >= LOWEST_PITCH else bass + 7

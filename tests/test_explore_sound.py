@@ -184,6 +184,16 @@ def test_a_label_that_the_form_gives_away_is_told() -> None:
     assert "Bring all" not in sentence("form", {"form": {**form, "told_by_form": 0.55}})
 
 
+def test_one_genre_with_one_recording_is_explored(tmp_path: Path) -> None:
+    (tmp_path / "$a <b>").mkdir()
+    (tmp_path / "$a <b>" / "one.wav").write_bytes(encoded(beat(3.5)))
+    made = explore_sound(tmp_path, tmp_path / "out")
+    assert made.sentences["classes"].startswith("There is one genre, $a <b>, with 1 recording that can be heard")
+    assert "All last about 3.5 s" in made.sentences["form"] and "bandwidth is 10,0" in made.sentences["level"]
+    assert made.sentences["spectra"].startswith("Nothing can be said") and len(made.pictures) == 5
+    assert "1 recording of 1 genre," in made.page.read_text(encoding="utf-8")
+
+
 def test_one_recording_is_drawn(folder: Path, tmp_path: Path) -> None:
     made = explore_recording(folder / "melody" / "stereo.mp3", tmp_path / "one")
     assert [p.name for p in made.pictures] == ["recording.png"]

@@ -58,9 +58,9 @@ def _classes(counts: Sequence[Mapping[str, Any]]) -> str:
     largest = max(counts, key=lambda c: c["used"])
     share = _percent(largest["used"] / used)
     if len(counts) == 1:
-        text = f"All {used:,} recordings that can be heard are {largest['genre']}: there is nothing to tell apart."
+        text = f"There is one genre, {largest['genre']}, with {_many(used)} that can be heard: nothing to tell apart."
     elif sum(c["used"] == largest["used"] for c in counts) == len(counts):
-        text = f"All {len(counts)} genres have {largest['used']:,} recordings; whoever guesses is right in {share}."
+        text = f"All {len(counts)} genres have {_many(largest['used'])}; whoever guesses is right in {share}."
     else:
         text = (
             f"{largest['genre']} has {largest['used']:,} of the {used:,} recordings that can be heard ({share}); "
@@ -109,19 +109,20 @@ def _level(found: Mapping[str, Any]) -> str:
         (low, least), (high, most) = ranked[0], ranked[-1]
         unit = called.rsplit(" (", 1)[1].rstrip(")")
         what = {"loudness": "Loudness", "centroid": "mean frequency", "bandwidth": "bandwidth"}[name]
+        digits = 1 if name == "loudness" else 0
         if low == high:
-            parts.append(f"{what} is {least:,.4g} {unit}")
+            parts.append(f"{what} is {least:,.{digits}f} {unit}")
         else:
             told = found[name]["between"]
             share = f" ({_percent(told)} of its variance lies between genres)" if told is not None else ""
-            parts.append(f"{what} goes from {least:,.4g} {unit} in {low} to {most:,.4g} in {high}{share}")
+            parts.append(f"{what} goes from {least:,.{digits}f} {unit} in {low} to {most:,.{digits}f} in {high}{share}")
     text = "Medians: " + "; ".join(parts) + "."
     if (found["loudness"]["between"] or 0) > TELLING:
         text += " Loudness is often set by whoever made the file: a model of genres should not hear it."
     if clipped := found["clipped files"]:
-        text += f" {len(clipped):,} recordings are clipped: more than one sample in a thousand is at full scale."
+        text += f" Clipped, with more than one sample in a thousand at full scale: {_many(len(clipped))}."
     if quiet := found["mostly quiet files"]:
-        text += f" More than half of it is silence: {_listed(quiet)}."
+        text += f" More than half silence: {_listed(quiet)}."
     return text
 
 
@@ -162,6 +163,10 @@ def _measured(found: Mapping[str, Any]) -> str:
     )
 
 
+def _many(n: int) -> str:
+    return f"{n:,} recording{'s' if n != 1 else ''}"
+
+
 def _length(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
@@ -183,7 +188,8 @@ def page(pictures: Sequence[Picture], figures: Mapping[str, Any], left_out: Sequ
     shown = sum(c["shown"] for c in counts)
     drawn = f" The {shown} with most recordings are drawn." if shown < sum(c["used"] > 0 for c in counts) else ""
     time = _length(sum(c["seconds"] for c in counts))
-    lead = f"{used:,} recordings of {len(counts):,} genres, {time} of sound.{drawn}"
+    genres = f"{len(counts):,} genre{'s' if len(counts) != 1 else ''}"
+    lead = f"{_many(used)} of {genres}, {time} of sound.{drawn}"
     return document(
         str(figures["collection"]) or "a collection",
         lead,

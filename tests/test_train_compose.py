@@ -278,3 +278,27 @@ def test_resuming_another_training_is_refused(styled_folder: Path, tmp_path: Pat
 def test_only_open_licences_where_that_is_asked(styled_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FugatoError, match="Fewer than two pieces"):
         train_compose(styled_folder, out=tmp_path / "m", only_open=True)
+
+
+def test_a_stopped_command_goes_on_where_it_was(styled_folder: Path, tmp_path: Path, fugato_home: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "training" and done == 2:
+            raise Stop
+
+    out = tmp_path / "m"
+    with pytest.raises(Stop):
+        train_compose(styled_folder, out=out, jobs=1, progress=stop, **TINY)
+    kept = (tmp_path / "m.training" / "phrases" / "rows.bin").stat().st_mtime_ns
+    seen: list[int] = []
+
+    def look(what: str, done: int, total: int) -> None:
+        if what == "training" and not seen:
+            seen.append((tmp_path / "m.training" / "phrases" / "rows.bin").stat().st_mtime_ns)
+
+    model = load_model(train_compose(styled_folder, out=out, jobs=1, resume=True, progress=look, **TINY))
+    assert seen == [kept] and model.card.made["steps"] >= 2 and abs(model.card.made["float16_costs"]) < 0.05
+    usual = model.json("vocabulary")["usual"]
+    assert usual["Bach"]["meters"] == [[[4, 4], usual["Bach"]["meters"][0][1]]] and 1 <= usual[""]["density"] <= 8

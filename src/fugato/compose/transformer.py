@@ -23,6 +23,7 @@ from fugato.models import Model
 from fugato.represent import tokens as t
 from fugato.score import Score
 
+HEARD: Final = 8  # bars whose density goes on
 AROUND: Final = 120  # steps of context on either side of a gap
 USUAL_METER: Final = (4, 4)
 USUAL_QPM: Final = 100.0
@@ -139,7 +140,7 @@ class Transformer:
         )
 
     def usual(self, style: str | None) -> dict[str, Any]:
-        """Meter, tempo and instruments that a style mostly has: ``meters``, ``ensembles`` (with their counts), ``qpm``."""
+        """Meter, tempo and instruments that a style mostly has: ``meters``, ``ensembles`` (with their counts), ``qpm``, ``density``."""
         usual = self.vocabulary.get("usual", {})
         info = composer_info(style) if style else None
         found: dict[str, Any] = usual.get(info.name if info is not None else style or "", usual.get("", {}))
@@ -202,7 +203,7 @@ class Transformer:
             key = int(seed.rows[0, t.KEY])
             shift = t.shift_home(key)
             here, old, there = _around(t.transposed(seed.rows, shift), *gap)
-            plans = _gap_plans(here, old, shift)
+            plans = _gap_plans(here, old, shift, _density(np.concatenate([here, there])))
             head = np.concatenate(
                 [_tail(np.concatenate([start, here])), _marker(t.SUFFIX), _top(there), _marker(t.MIDDLE)]
             )
@@ -217,15 +218,16 @@ class Transformer:
             rows[is_bar, t.LEFT] = t.left_index(np.arange(is_bar.sum(), 0, -1) + bars)
             final = rows[is_bar][-1]
             meter = t.meter_of(int(final[t.METER]), int(final[t.LENGTH]))
+            density = _density(rows)
             key = key or int(final[t.KEY])
             begin = int(rows[is_bar, t.LENGTH].astype(np.int64).sum())
         else:
-            rows, begin = empty, 0
+            rows, begin, density = empty, 0, int(usual.get("density") or 0)
             drawn = _drawn(usual.get("meters"), rng, list(USUAL_METER))
             meter = drawn[0], drawn[1]
             key = key or int(rng.integers(1, 25))
         shift = t.shift_home(key)
-        plans = _plans(bars, meter, t.home_key(key), begin, shift)
+        plans = _plans(bars, meter, t.home_key(key), begin, shift, density)
         opening = np.concatenate([start, t.transposed(rows, shift)])
         return Job(sampler.bars(opening, plans), rows, empty, programs, key, sampler.likelihood)
 
@@ -274,7 +276,7 @@ def _drawn(counted: Sequence[Sequence[Any]] | None, rng: np.random.Generator, ot
     return [int(x) for x in counted[int(rng.choice(len(counts), p=counts / counts.sum()))][0]]
 
 
-def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int) -> list[Plan]:
+def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int, density: int) -> list[Plan]:
     """Bars to the end of a piece; what is held ends before the last one, and that at its bar line."""
     numerator, denominator = meter
     length = min(round(t.TICKS * 4 * numerator / denominator), t.LONGEST_BAR)
@@ -289,7 +291,7 @@ def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int) ->
                 meter=index,
                 length=length,
                 key=key,
-                density=0,
+                density=0 if last else density,
                 left=int(left[i]),
                 start=begin + i * length,
                 limit=end if last else end - length,
@@ -302,7 +304,7 @@ def _plans(bars: int, meter: Sequence[int], key: int, begin: int, shift: int) ->
     return plans
 
 
-def _gap_plans(before: Rows, old: Rows, shift: int) -> list[Plan]:
+def _gap_plans(before: Rows, old: Rows, shift: int, density: int) -> list[Plan]:
     """The bars of a gap as they were, without their notes."""
     begin = int(before[before[:, t.EVENT] == t.BAR, t.LENGTH].astype(np.int64).sum())
     bars = old[old[:, t.EVENT] == t.BAR].astype(np.int64)
@@ -314,7 +316,7 @@ def _gap_plans(before: Rows, old: Rows, shift: int) -> list[Plan]:
             meter=int(bar[t.METER]),
             length=int(bar[t.LENGTH]),
             key=int(bar[t.KEY]),
-            density=0,
+            density=density,
             left=int(left[i]),
             start=int(starts[i]),
             limit=end,
@@ -323,6 +325,12 @@ def _gap_plans(before: Rows, old: Rows, shift: int) -> list[Plan]:
         )
         for i, bar in enumerate(bars)
     ]
+
+
+def _density(rows: Rows) -> int:
+    """The middle density of the last bars that have notes, a value of its column; 0 where there are none."""
+    bars = rows[rows[:, t.EVENT] == t.BAR, t.DENSITY][-HEARD:]
+    return int(np.median(bars[bars > 1])) if (bars > 1).any() else 0
 
 
 def _around(rows: Rows, first: int, last: int) -> tuple[Rows, Rows, Rows]:

@@ -26,6 +26,7 @@ from fugato.train import phrases as ph
 EXCERPT: Final = 300  # notes of a held-out excerpt: some 32 bars
 PERCENTILE: Final = 95  # of the longest runs of held-out music in the training music: more is a copy
 USUAL: Final = 4  # meters and ensembles that are kept of a style
+SOME: Final = 40  # rows on which the cost of rounding the weights is measured
 RECIPE: Final = "remi-transformer"
 
 Progress = Callable[[str, int, int], None]
@@ -235,7 +236,9 @@ def _network(
     }
     if not len(index.gram):
         del parts["copies"]  # a collection of a few short pieces
+    some = rows[:: max(len(rows) // SOME, 1)]
     made = {
+        "float16_costs": round(nll(final, some)["note"] - nll(trained.network, some)["note"], 5),  # nats a note
         "parameters": sum(p.numel() for p in final.parameters()),
         "steps": int(trained.history[-1]["step"]),
         "best_step": trained.best_step,
@@ -264,7 +267,7 @@ def copy_parts(phrases: ph.Phrases, base: Model | None = None) -> tuple[CopyInde
 
 
 def usual(phrases: ph.Phrases) -> dict[str, dict[str, Any]]:
-    """What a style's pieces mostly have: ``meters`` and ``ensembles`` with their counts, and the middle tempo; "" for all styles."""
+    """What a style's pieces mostly have: ``meters`` and ``ensembles`` with their counts, middle tempo and density; "" for all."""
     out: dict[str, dict[str, Any]] = {}
     for name in ("", *phrases.styles):
         style = phrases.styles.index(name) + 1 if name else 0
@@ -278,11 +281,13 @@ def usual(phrases: ph.Phrases) -> dict[str, dict[str, Any]]:
             if index:
                 meters[t.METERS[index - 1]] += 1
             ensembles[tuple(phrases.pieces[i]["programs"])] += 1
+        densities = [np.median(rows[rows[:, t.EVENT] == t.BAR, t.DENSITY]) for rows in map(phrases.tokens, own)]
         qpm = [phrases.pieces[i]["qpm"] for i in own if phrases.pieces[i]["qpm"]]
         out[name] = {
             "meters": [[list(value), n] for value, n in meters.most_common(USUAL)],
             "ensembles": [[list(value), n] for value, n in ensembles.most_common(USUAL)],
             "qpm": round(float(np.median(qpm)), 1) if qpm else None,
+            "density": round(float(np.median(densities))) if densities else None,
         }
     return out
 

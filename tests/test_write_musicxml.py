@@ -316,3 +316,22 @@ def test_names_with_odd_characters_do_not_break_the_file() -> None:
     check_schema(data)
     found = again(score)
     assert found.composer == "<C>" and "A & B" in found.title and "flûte" in found.parts[0].name
+
+
+def test_a_silent_bar_longer_than_the_meter_keeps_its_length_in_every_reader() -> None:
+    score = Score.from_notes(
+        [0, 4, 12, 4, 12],
+        [4, 8, 4, 1, 1],
+        [72, 74, 76, 48, 50],
+        part=[0, 0, 0, 1, 1],
+        parts=[Part("", 73), Part("", 42)],
+        bars=np.array([0.0, 4.0, 12.0]),
+    )
+    silent = Score.from_notes(
+        [0, 12, 4], [4, 4, 8], [72, 76, 48], part=[0, 0, 1], parts=[Part("", 73), Part("", 42)], bars=score.bars
+    )
+    for piece in (score, silent):
+        data = musicxml_bytes(piece)
+        check_measures(data)
+        for found in (again(piece), music21_notes(data), verovio_notes(data)):
+            assert rows(found, "onset", "pitch") == rows(piece, "onset", "pitch")

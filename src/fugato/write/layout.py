@@ -6,6 +6,7 @@ each staff as signs whose lengths add up to the measure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -191,6 +192,11 @@ def _fill(found: Sequence[Chord], bar: Bar) -> list[Voice]:
             events.append((None, now, bar.length))
         values: list[Value] = []
         silent = all(chord is None for chord, _, _ in events)
+        if silent and bar.length != _full(
+            bar.meter
+        ):  # programs also take one whole rest to be as long as the meter says
+            places = [Fraction(2 * k) for k in range(math.ceil(bar.length / 2))]
+            events = [(None, at, min(at + 2, bar.length)) for at in places]
         if not (
             silent and bar.length == _full(bar.meter)
         ):  # programs take a rest of a bar to be as long as the meter says

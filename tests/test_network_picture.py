@@ -47,6 +47,21 @@ def test_shipped_models_are_drawn(tmp_path: Path) -> None:
     assert model_summary(load_model("works")).counted == "numbers", "an index is no network"
 
 
+def test_a_linear_model_of_arrays_is_drawn_in_order(tmp_path: Path) -> None:
+    arrays = {name: np.ones(size, np.float32) for name, size in (("mean", 6), ("scale", 6), ("bias", 2))}
+    arrays["weights"] = np.ones((6, 2), np.float16)
+    card = Card("linear", "1.0.0", "genre", "any", {"A": 1, "B": 1}, {"name": "six numbers"})
+    save_model(tmp_path / "model", card, {"head": arrays})
+    summary = model_summary(load_model(tmp_path / "model"))
+    assert [(x.kind, x.output, x.parameters) for x in summary.layers] == [
+        ("Input", ("n", 6), 0),
+        ("Standardise", ("n", 6), 12),
+        ("Dense, float16", ("n", 2), 14),
+        ("Softmax", ("n", 2), 0),
+    ]
+    assert summary.counted == "parameters"
+
+
 def test_repeated_layers_are_folded() -> None:
     block = [layer("LayerNorm", 16), layer("Attention", 300), layer("Dense", 600)]
     found = runs([layer("Input"), *block * 6, layer("Dense", 80)])

@@ -200,7 +200,7 @@ def _output(shape: tuple[int, ...]) -> tuple[int | str, ...]:
 
 
 def _of_arrays(model: Model) -> list[Layer]:
-    """The layers of a model without a network: for the linear model what happens to a vector, else its arrays as they are kept."""
+    """The layers of a model without a network: for linear models what happens to a vector, else its arrays as they are kept."""
     card = model.card
     arrays = {
         f"{part}: {name}" if sum(f.file.endswith(".safetensors") for f in card.files.values()) > 1 else name: array
@@ -225,6 +225,17 @@ def _of_arrays(model: Model) -> list[Layer]:
                 ("n", n),
                 int(arrays["weights"].size + arrays["scale"].size + arrays["bias"].size),
             ),
+            Layer("", "Softmax", ("n", n), 0),
+        ]
+    if {"mean", "scale", "weights", "bias"} <= arrays.keys():
+        sizes, n = arrays["weights"].shape[:-1], arrays["weights"].shape[-1]
+        scaling, dense = (
+            sum(int(arrays[name].size) for name in names) for names in (("mean", "scale"), ("weights", "bias"))
+        )
+        return [
+            Layer(inputs, "Input", ("n", *sizes), 0),
+            Layer("mean, scale", "Standardise", ("n", *sizes), scaling),
+            Layer("weights, bias", f"Dense, {arrays['weights'].dtype}", ("n", n), dense),
             Layer("", "Softmax", ("n", n), 0),
         ]
     width = settings.get("width")

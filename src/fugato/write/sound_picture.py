@@ -44,6 +44,7 @@ FLOOR: Final = 110.0  # dB; and so far below it at most
 LOWEST_HZ: Final = 20.0
 TICKS_HZ: Final = (250, 500, 1000, 2000, 4000, 8000)
 LEAST_REST: Final = 0.005  # of the probability; less is rounding
+LEAST_SHARE: Final = 0.02  # probability that a genre must reach somewhere to be named
 NAMED: Final = 9  # genres with a colour of their own where there are more than ten; the others are grey together
 
 Floats = NDArray[np.float32]
@@ -342,13 +343,15 @@ def _draw_timeline(axes: Axes, answer: Answer, timeline: Sequence[Segment], colo
     overall = np.array([g.probability for g in answer.ranking])
     strongest = np.maximum(table.max(axis=0, initial=0.0), overall)
     most = len(COLOURS) if len(names) <= len(COLOURS) else NAMED
-    named = sorted({0, *np.argsort(-strongest, kind="stable")[:most].tolist()})  # in the order of the ranking
+    heard = [k for k in np.argsort(-strongest, kind="stable")[:most].tolist() if strongest[k] >= LEAST_SHARE]
+    named = sorted({0, *heard})  # in the order of the ranking
     others = [k for k in range(len(names)) if k not in named]
     colour = genre_colours(names)
     layers = [(f"{names[k]}  {_percent(float(overall[k]))}", colour[names[k]], table[:, k]) for k in named]
     rest = np.maximum(1 - table[:, named].sum(axis=1), 0)  # rankings may be cut
     if others or rest.max(initial=0.0) > LEAST_REST:
-        layers.append((f"{len(others)} others" if others else "others", NOTE, rest))
+        label = "others" if not others else "1 other" if len(others) == 1 else f"{len(others)} others"
+        layers.append((label, NOTE, rest))
     starts, ends = (np.array([getattr(s, side) for s in timeline], float) for side in ("start", "end"))
     at = np.stack([starts, starts, ends, ends], axis=1).ravel()
     base = np.zeros(len(timeline))
@@ -427,7 +430,8 @@ def _hertz_steps(top: float) -> list[int]:
 
 def _bar(figure: Figure, image: Any, axes: Axes, unit: str, colours: Palette, *, beside: Axes | None = None) -> None:
     """The scale of an image's colours."""
-    over = "both" if image.get_array().max() > image.get_clim()[1] else "neither"
+    low, high = image.get_clim()
+    over = "both" if image.get_array().max() > high + 0.01 * (high - low) else "neither"
     bar = figure.colorbar(
         image, ax=None if beside else axes, cax=beside, pad=0.01, fraction=0.03, aspect=22, extend=over
     )

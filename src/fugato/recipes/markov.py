@@ -15,7 +15,7 @@ from fugato.compose.markov import SIZES, count
 from fugato.recipes.next_step import check_settings, events_of
 
 NAME: Final = "markov"
-DEFAULTS: Final[dict[str, float]] = {"order": 4, "min_works": 15}
+DEFAULTS: Final[dict[str, float]] = {"order": 3, "min_works": 15}
 BUDGETS: Final[dict[str, dict[str, float]]] = {"full": {}, "small": {}}
 SPACE: Final = {"order": (1, 8)}
 

@@ -199,6 +199,9 @@ def test_styles_are_composers_or_periods_and_others_stand_for_their_period(syste
     assert system.style_of("Chopin") == (2, 4) and system.style_of("Romantic") == (0, 4)
     assert system.style_of("Frédéric Chopin") == (2, 4)
     assert system.style_of("Brahms") == (0, 4) and system.style_of(None) == (0, 0)
+    assert write("Bach", bars=1, random_seed=0, model=system).report["warnings"] == []
+    (warning,) = write("Brahms", bars=1, random_seed=0, model=system).report["warnings"]
+    assert "Brahms" in warning and "Romantic" in warning
     with pytest.raises(FugatoError, match="no style"):
         write("Nobody at All", model=system)
 

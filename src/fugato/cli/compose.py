@@ -91,6 +91,8 @@ def compose(
     for piece in pieces:
         files = save(piece, out, soundfont)
         report = {**piece.to_dict(), "files": [str(file) for file in files]}
+        for warning in report["warnings"] + report["problems"]:
+            message(f"fugato: {piece.name}: {warning}")
         if not is_table(as_json):
             print_json(report)
         lines.append(_line(report))

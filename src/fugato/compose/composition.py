@@ -19,8 +19,8 @@ class Composition:
     report : dict
         ``bars`` and ``notes`` that are new; ``new_bars``, first and last of them from 1; ``loops_avoided`` and ``copies_avoided``, bars
         that were thrown away; ``copy``: the longest run of notes that a training piece has too (``notes``, ``limit``, ``work``,
-        ``composer``); ``ending``: "drawn", "by rule" or null; ``problems`` that stayed; ``critic`` and ``critic_score``; ``seconds`` and
-        ``notes_per_second``.
+        ``composer``); ``ending``: "drawn", "by rule" or null; ``warnings``; ``problems`` that stayed; ``critic`` and ``critic_score``;
+        ``seconds`` and ``notes_per_second``.
     options : dict
         Everything that made it: ``style``, ``seed``, ``bars``, ``key``, ``programs``, ``tempo``, ``temperature``, ``top_p``, ``guidance``,
         ``random_seed``, ``infill``, ``model``.

@@ -142,6 +142,7 @@ class Request:
             "copies_avoided": 0,
             "copy": {"notes": None, "limit": None, "work": "", "composer": ""},
             "ending": None,
+            "warnings": [],
             "problems": [],
             "critic": None,
             "critic_score": None,
@@ -151,6 +152,16 @@ class Request:
         return Composition(
             replace(score, title=self._title()), report, self._options(0, [p.program for p in new.parts])
         )
+
+    def _warnings(self) -> list[str]:
+        """What was asked and is only nearly done."""
+        system = self.system
+        if not isinstance(system, Transformer) or self.style is None or self.style in system.periods:
+            return []
+        style, period = system.style_of(self.style)
+        if style:
+            return []
+        return [f"{self.style} is no style of this model; the period {system.periods[period - 1]} stands in."]
 
     def _title(self) -> str:
         return f"In the style of {self.style}" if self.style else "New music"
@@ -229,6 +240,7 @@ class Request:
             "copies_avoided": sum(bar.copied for bar in bars),
             "copy": {"notes": run.notes, "limit": limit, "work": work[0], "composer": work[1]},
             "ending": None if not last.plan.last else "by rule" if last.by_rule else "drawn",
+            "warnings": self._warnings(),
             "problems": [f"bar {before + i + 1}: {bar.problem}" for i, bar in enumerate(bars) if bar.problem],
             "nll_per_note": round(nll, 4),
             "critic": CRITIC,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +251,15 @@ def test_settings_that_make_no_sense_and_fine_tuning_are_refused(
     with pytest.raises(FugatoError) as caught:
         train_compose(styled_folder, from_model=systems[name].model, out=tmp_path / "out", jobs=1)
     assert caught.value.kind == "bad-option"
+
+
+def test_the_benchmark_reads_the_same_pieces_for_all(systems: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
+    module = importlib.import_module("foretell")
+    pieces = [(styled("Bach", i), "Bach", str(i)) for i in (50, 51)]
+    found = [module.measured(str(system.model.folder), pieces) for system in systems.values()]
+    assert len({f["notes"] for f in found}) == 1 and {f["recipe"] for f in found} == set(TINY)
+    for f in found:
+        assert f["interval"][0] <= f["nats a note"] <= f["interval"][1]
+        assert sum(f["by"].values()) == pytest.approx(f["nats a note"], abs=0.01)
+    assert "unseen" in module.without()

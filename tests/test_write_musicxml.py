@@ -335,3 +335,8 @@ def test_a_silent_bar_longer_than_the_meter_keeps_its_length_in_every_reader() -
         check_measures(data)
         for found in (again(piece), music21_notes(data), verovio_notes(data)):
             assert rows(found, "onset", "pitch") == rows(piece, "onset", "pitch")
+
+
+def test_bars_of_rest_at_the_end_are_kept() -> None:
+    score = Score.from_notes([0], [2], [60], bars=np.array([0.0, 4.0, 8.0]), parts=[Part("", 73)])
+    assert again(score).bars.tolist() == [0.0, 4.0, 8.0]

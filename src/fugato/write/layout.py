@@ -71,7 +71,7 @@ def layout(score: Score) -> Layout:
 
 
 def _bars(score: Score, end: Fraction) -> list[Bar]:
-    """The measures, to the end of the last note."""
+    """The measures of the Score, and as many more as the last note needs."""
     found, _ = on_grid(score.bars)
     starts = sorted({Fraction(0), *(s for s in found if s > 0)})
     bars: list[Bar] = []
@@ -92,8 +92,6 @@ def _bars(score: Score, end: Fraction) -> list[Bar]:
         bars.append(Bar(start, length, meter, shown != previous, "", full - length if pickup else Fraction(0)))
         previous = shown
         i += 1
-    while len(bars) > 1 and bars[-1].start >= end:
-        bars.pop()
     first = 0 if bars[0].before else 1
     return [b._replace(number=str(first + n)) for n, b in enumerate(bars)]
 

@@ -19,7 +19,7 @@ from fugato.compose.sampler import Likelihood, Sampler
 from fugato.compose.transformer import Transformer
 from fugato.errors import FugatoError
 from fugato.represent import tokens as t
-from fugato.score import Meter, Part, Score
+from fugato.score import Key, Meter, Part, Score, Tempo
 from fugato.study.music_metrics import ending
 
 from .music_files import midi_of
@@ -98,6 +98,15 @@ def test_a_seed_is_kept_and_gone_on_from(system: Transformer, tmp_path: Path) ->
     assert len(piece.continuation.bars) == 3 and len(piece.continuation) == piece.report["notes"]
     assert piece.options["tempo"] == pytest.approx(90, abs=0.01) and piece.options["seed"] == str(file)
     assert piece.score.tempos[-1].qpm == pytest.approx(90, abs=0.01)
+
+
+def test_changes_after_the_end_of_a_seed_do_not_reach_what_is_new(system: Transformer) -> None:
+    whole = Score.from_notes(
+        range(16), [1] * 16, [60, 64, 67, 72] * 4, tempos=[Tempo(0, 100), Tempo(12, 240)], keys=[Key(0, 0), Key(12, 6)]
+    )  # fmt: skip
+    piece = write("Bach", whole.excerpt(0, 1), bars=2, random_seed=0, model=system)
+    assert [tempo.qpm for tempo in piece.score.tempos] == [100] and 6 not in {key.sharps for key in piece.score.keys}
+    assert piece.options["tempo"] == 100
 
 
 def test_a_higher_seed_is_gone_on_from_higher_and_a_key_is_a_matter_of_transposing(system: Transformer) -> None:
@@ -190,7 +199,7 @@ def test_guidance_moves_the_music_towards_the_style() -> None:
 def test_any_system_answers_the_same_two_questions(system: Transformer) -> None:
     seed = styled("Chopin", 9, bars=4)
     new = system.generate(seed, bars=3, random_seed=0, style="Chopin", guarded=False)
-    assert len(new.bars) == 3 and new.notes["onset"].min() < 4
+    assert len(new.bars) == 3 and new.notes["onset"].min() < 4 and ending(new).is_cadence
     told = system.nll(seed, style="Chopin")
     assert told.notes == t.encode(seed).n_notes and told.per_note > 0
 

@@ -83,7 +83,7 @@ class Request:
             self.seed_name = os.fspath(seed)
         if seed_composer is not None:
             seed, self.seed_name = seed_by(seed_composer, random_seed, whole=infill is not None)
-        self.seed = None if seed is None else seed if isinstance(seed, Score) else read(seed)
+        self.seed = None if seed is None else within(seed if isinstance(seed, Score) else read(seed))
         try:
             self.tokens = None if self.seed is None else t.encode(self.seed)
         except FugatoError as error:
@@ -271,6 +271,17 @@ def seed_by(composer: str, random_seed: int, *, whole: bool = False) -> tuple[Sc
             taken = score if whole else score.excerpt(0, min(SEED_BARS, len(score.bars)) - 1)
             return taken, own.pieces[int(i)].title or own.pieces[int(i)].id
     raise FugatoError("bad-option", f"No piece by {composer} can be used as a seed.")
+
+
+def within(score: Score) -> Score:
+    """The same piece without changes of tempo, meter and key after its last note: they would fall into what is written after it."""
+    end = max(score.end, 1e-6)
+    return replace(
+        score,
+        tempos=tuple(c for c in score.tempos if c.onset < end),
+        meters=tuple(c for c in score.meters if c.onset < end),
+        keys=tuple(c for c in score.keys if c.onset < end),
+    )
 
 
 def joined(first: Score, second: Score) -> Score:

@@ -15,13 +15,14 @@ from fugato.compose.copies import CopyIndex
 from fugato.compose.generator import NoteLikelihood
 from fugato.compose.grammar import Plan
 from fugato.compose.guards import CopyGuard
+from fugato.compose.keys import signature_of
 from fugato.compose.network import Decoder
 from fugato.compose.sampler import CONTEXT, Likelihood, Sampler, Stepper, Written, sounding_after
 from fugato.corpus.names import composer_info
 from fugato.errors import FugatoError
 from fugato.models import Model
 from fugato.represent import tokens as t
-from fugato.score import Score
+from fugato.score import Key, Score
 
 HEARD: Final = 8  # bars whose density goes on
 AROUND: Final = 120  # steps of context on either side of a gap
@@ -241,8 +242,13 @@ class Transformer:
         job = self.job(tokens, bars=bars, random_seed=random_seed, style=style, **options)
         for _ in job:
             pass
-        tempos = seed.tempos[-1:] if seed is not None else ()
-        return t.decode(t.Tokens(job.new(), job.programs), tempos=[tempo._replace(onset=0.0) for tempo in tempos])
+        tempos = (
+            [c._replace(onset=0.0) for c in seed.tempos if c.onset < max(seed.end, 1e-6)][-1:]
+            if seed is not None
+            else []
+        )
+        keys = [Key(0.0, *signature_of(job.key))] if job.key else []
+        return t.decode(t.Tokens(job.new(), job.programs), tempos=tempos, keys=keys)
 
     def nll(self, score: Score, *, style: str | None = None) -> NoteLikelihood:
         """How well a piece is foretold; every step but the first from those before it in its row of 512."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .composer import Listener, compare, embed, identify, neighbours
     from .corpus import audit, load_corpus
     from .errors import FugatoError
+    from .genre import genre
     from .models import load_model
     from .read import read, read_all
     from .score import Score
@@ -40,6 +41,7 @@ _WHERE: Final[dict[str, str]] = {
     "neighbours": "fugato.composer",
     "compose": "fugato.compose",
     "Composition": "fugato.compose",
+    "genre": "fugato.genre",
     "plot": "fugato.study.plot",
     "write": "fugato.write",
     "load_model": "fugato.models",
@@ -62,6 +64,7 @@ __all__ = [
     "neighbours",
     "compose",
     "Composition",
+    "genre",
     "plot",
     "write",
     "load_model",

@@ -16,6 +16,7 @@ from .demo import demo
 from .edge import at_the_edge, set_debug
 from .explore import explore
 from .featurise import featurise
+from .genre import genre
 from .identify import identify
 from .models import models
 from .report import report
@@ -29,6 +30,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (neighbours, "fugato neighbours nocturne.mid my-folder/"),
     (map, "fugato map my-folder/ --out map.html"),
     (embed, "fugato embed my-folder/ --out vectors.jsonl"),
+    (genre, "fugato genre song.flac --plot song.png"),
     (compose, "fugato compose --style Chopin --seed nocturne.mid --bars 32 --out new/"),
     (audit, "fugato audit my-folder/ --out report/"),
     (explore, "fugato explore my-folder/ --out pictures/"),

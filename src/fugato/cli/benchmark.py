@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from .train import listed, progress, spoken
 
 
 def benchmark(
-    task: Annotated[str, typer.Argument(metavar="composer", help="What the models are to name.")],
+    task: Annotated[str, typer.Argument(metavar="composer|genre", help="What the models are to name.")],
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
     ],
@@ -24,13 +24,13 @@ def benchmark(
     ],
     recipes: Annotated[str | None, typer.Option("--recipes", metavar="A,B", help="Only these recipes.")] = None,
     protocols: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--protocols",
             metavar="published,honest",
-            help="Ways to split; 'filed' takes the collection's own train, dev and test.",
+            help="Ways to split; 'filed' takes the collection's own train, dev and test. Genres have names of their own.",
         ),
-    ] = "published,honest",
+    ] = None,
     composers: Annotated[
         str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")
     ] = None,
@@ -49,6 +49,11 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Train all recipes under the published protocols and under an honest one, and put them side by side."""
+    if task == "genre":
+        if composers is not None or without is not None or only is not None:
+            raise FugatoError("bad-option", "--composers, --without and --only are for indexes of pieces.")
+        _genre(data, out, recipes, protocols, budget, random_seed, as_json)
+        return
     from ..corpus import load_corpus
     from ..recipes import COMPOSER
     from ..study.benchmark import benchmark as run
@@ -65,7 +70,7 @@ def benchmark(
             corpus,
             out=out,
             recipes=listed(recipes) if recipes is not None else tuple(COMPOSER),
-            protocols=listed(protocols),
+            protocols=listed(protocols or "published,honest"),
             composers=listed(composers) if composers is not None else None,
             without=listed(without or ""),
             folds=folds,
@@ -74,8 +79,32 @@ def benchmark(
             jobs=jobs,
             progress=tell,
         )
+    _say(table, markdown(table), out, as_json)
+
+
+def _genre(
+    data: str, out: Path, recipes: str | None, protocols: str | None, budget: str, random_seed: int, as_json: bool
+) -> None:
+    """The recipes that name genres."""
+    from ..recipes import GENRE
+    from ..study.benchmark_genre import PROTOCOLS, benchmark_genre, markdown
+
+    with spoken(), progress() as tell:
+        table = benchmark_genre(
+            data,
+            out=out,
+            recipes=listed(recipes) if recipes is not None else tuple(GENRE),
+            protocols=listed(protocols) if protocols is not None else PROTOCOLS,
+            budget=budget,
+            random_seed=random_seed,
+            progress=tell,
+        )
+    _say(table, markdown(table), out, as_json)
+
+
+def _say(table: dict[str, Any], text: str, out: Path, as_json: bool) -> None:
     if is_table(as_json):
-        typer.echo(markdown(table), nl=False)
+        typer.echo(text, nl=False)
     else:
         print_json(table)
     message(f"fugato: the table is in {out}")

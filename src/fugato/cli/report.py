@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_roc_auc", "micro_av
 def report(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or folder.")],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
+        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer or genre, or an index.csv.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the report.")] = Path("report"),
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Of the intervals.")] = 0,
@@ -25,10 +25,20 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Ask a model about a labelled collection, and write figures and pictures of how often it is right."""
-    from ..corpus import load_corpus
-    from ..study.predict import report_model
+    from ..models import load_model
 
-    corpus = load_corpus(data)
+    make: Any
+    corpus: Any
+    if load_model(model).card.task == "genre":
+        from ..corpus.sounds import load_sounds
+        from ..study.predict_genre import report_genres as make
+
+        corpus, asked = load_sounds(data), data
+    else:
+        from ..corpus import load_corpus
+        from ..study.predict import report_model as make
+
+        corpus = asked = load_corpus(data)  # type: ignore[assignment]
     with show.progress(2 * len(corpus)) as advance:
         done = 0
 
@@ -38,7 +48,7 @@ def report(
                 advance()
                 done += 1
 
-        written = report_model(model, corpus, out, jobs=jobs, random_seed=random_seed, progress=tell)
+        written = make(model, asked, out, jobs=jobs, random_seed=random_seed, progress=tell)
     values = written.to_dict()
     if is_table(as_json):
         heads = ["", *(f"{level.unit}s " for level in written.levels)]

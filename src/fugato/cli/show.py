@@ -22,6 +22,7 @@ BAR: Final = 24  # characters of a probability of 1
 PAGE: Final = 120  # columns where there is no terminal
 NARROWEST_NAME: Final = 12
 WIDEST_NAME: Final = 48
+RUNS: Final = 8  # of a timeline that are told
 
 
 def console() -> Console:
@@ -89,6 +90,8 @@ def detail(answer: dict[str, Any], top: int = 5) -> None:
     if not answer["known"] and (level := level_up(answer)):
         screen.print(Text(level))
     facts = [f"{answer['music'][k]:,} {k}" for k in ("notes", "bars") if answer["music"].get(k)]
+    if answer["task"] == "genre":
+        facts.append(_clock(answer["music"]["seconds"]))
     for level in ("period", "repertoire"):
         if answer.get(level):
             facts.append(f"{answer[level]['name']} {percent(answer[level]['probability'])}")
@@ -101,7 +104,7 @@ def detail(answer: dict[str, Any], top: int = 5) -> None:
         line = Text(f"  {guess['name']:<{width}}  {percent(guess['probability']):>5}  ")
         line.append("█" * max(round(guess["probability"] * BAR), 0) or "▏", style="blue" if row == 0 else "dim")
         screen.print(line)
-    for line_of_text in _evidence(answer):
+    for line_of_text in [*_evidence(answer), *_along(answer)]:
         screen.print(Text(line_of_text))
     if answer.get("work"):
         work = answer["work"]
@@ -182,6 +185,29 @@ def _evidence(answer: dict[str, Any]) -> list[str]:
     if patterns:
         lines.append(f"  what spoke for {answer['name']}: " + "; ".join(str(p["text"]) for p in patterns[:5]))
     return lines
+
+
+def _along(answer: dict[str, Any]) -> list[str]:
+    """What a timeline says, stretches with the same name at the top as one."""
+    runs: list[list[Any]] = []
+    for part in answer.get("timeline") or []:
+        name = part["ranking"][0]["name"]
+        if runs and runs[-1][2] == name and part["start"] - runs[-1][1] < 1:
+            runs[-1][1] = part["end"]
+        else:
+            runs.append([part["start"], part["end"], name])
+    if len(runs) < 2:
+        return []
+    told = [f"{_clock(start)}-{_clock(end)} {name}" for start, end, name in runs[:RUNS]]
+    more = f" and {len(runs) - RUNS} more" if len(runs) > RUNS else ""
+    return ["\n  along the time: " + ", ".join(told) + more]
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, 1:05; hours where there are some."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _fit(text: str, width: int) -> str:

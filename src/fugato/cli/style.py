@@ -110,9 +110,10 @@ def embed(
     if resume and out is None:
         raise FugatoError("bad-option", "--resume goes on with a file of vectors: give it with --out.")
     from ..composer import embed_many
-    from .identify import expand
+    from ..read import suffixes
+    from .answering import expand
 
-    paths = expand(inputs)
+    paths = expand(inputs, suffixes(), "music")
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(out, resume=resume)) if out is not None else None
         todo = lines.left(paths) if lines is not None else paths

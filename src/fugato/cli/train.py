@@ -17,20 +17,25 @@ from . import show
 from .edge import message
 from .output import is_table, print_json
 
-TASKS = ("composer", "compose")
+TASKS = ("composer", "genre", "compose")
 
 
 def train(
     task: Annotated[
-        str, typer.Argument(metavar="composer|compose", help="What the model is to do: name composers, or write music.")
+        str,
+        typer.Argument(
+            metavar="composer|genre|compose", help="What the model is to do: name composers or genres, or write music."
+        ),
     ],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
+        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer or genre, or an index.csv.")
     ],
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", metavar="NAME", help="How to make it; ngram-linear or remi-transformer where left out."
+            "--recipe",
+            metavar="NAME",
+            help="How to make it; ngram-linear, mel-covariance or remi-transformer where left out.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The model folder to write.")] = None,
@@ -124,10 +129,20 @@ def train(
         )
         _say(folder, name, as_json, "fugato compose --model {} --bars 16 --out new/")
         return
-    from ..train.tuned import read_tuned, recipe_of
+    about: dict[str, Any] = {"recipe": recipe or "mel-covariance"}
+    if task == "genre":
+        _only_for_composer(composers=composers, without=without, tuned=tuned)
+    else:
+        from ..train.tuned import read_tuned, recipe_of
 
-    recipe = recipe_of(recipe, read_tuned(tuned) if tuned is not None else None)
-    find_recipe(task, recipe).check(chosen)
+        about = {
+            "recipe": recipe_of(recipe, read_tuned(tuned) if tuned is not None else None),
+            "tuned": tuned,
+            "composers": listed(composers) if composers is not None else None,
+            "without": listed(without or ""),
+            "jobs": jobs,
+        }
+    find_recipe(task, about["recipe"]).check(chosen)
     if report is not None:
         from ..study.report import check_folder
 
@@ -136,12 +151,8 @@ def train(
         folder = make(
             task,
             data,
-            recipe=recipe,
-            tuned=tuned,
             out=out,
             name=name,
-            composers=listed(composers) if composers is not None else None,
-            without=listed(without or ""),
             folds=folds,
             budget=budget,
             resume=resume,
@@ -149,12 +160,14 @@ def train(
             nodes=nodes,
             precision=precision,
             random_seed=random_seed,
-            jobs=jobs,
             progress=tell,
             judged=partial(_report, report, name or out.name) if report is not None else None,
-            **chosen,
+            **about,
+            **chosen,  # type: ignore[arg-type]
         )
-    _say(folder, name, as_json, "fugato identify FILE --model {}")
+    _say(
+        folder, name, as_json, "fugato genre FILE --model {}" if task == "genre" else "fugato identify FILE --model {}"
+    )
 
 
 def _say(folder: Path, name: str | None, as_json: bool, then: str) -> None:

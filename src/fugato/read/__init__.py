@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from fugato.errors import FugatoError
 from fugato.read.audio import read_audio
+from fugato.read.decode import SUFFIXES as SOUND_SUFFIXES
 from fugato.read.decode import AudioLimits
 from fugato.read.files import Source, bytes_of, find_files, name_of, suffixes
 from fugato.read.limits import DEFAULT_LIMITS, Limits
@@ -21,6 +22,7 @@ from fugato.read.sniff import SUFFIXES, sniff
 from fugato.score import Score
 
 __all__ = [
+    "SOUND_SUFFIXES",
     "SUFFIXES",
     "AudioLimits",
     "Item",

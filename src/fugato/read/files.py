@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,12 +19,12 @@ def suffixes() -> tuple[str, ...]:
     return tuple(SUFFIXES)
 
 
-def find_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Every music file under `folder`, down to the last, in sorted order of path; a folder met twice by links is
+def find_files(folder: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> Iterator[Path]:
+    """Every file of music under `folder`, down to the last, in sorted order of path; a folder met twice by links is
     walked once.
 
     Hidden files and folders (and so macOS's ``._`` shadows) are left out; the suffix decides, in large or small
-    letters.
+    letters. `suffixes` are those of files with notes, unless others are given.
 
     Raises
     ------
@@ -34,10 +34,10 @@ def find_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
     top = Path(folder)
     if not top.is_dir():
         raise FugatoError("bad-data", "There is no such folder.", os.fspath(folder))
-    yield from _walk(top, set())
+    yield from _walk(top, frozenset(suffixes), set())
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _walk(folder: Path, suffixes: frozenset[str], seen: set[tuple[int, int]]) -> Iterator[Path]:
     try:
         status = folder.stat()
         entries = sorted(folder.iterdir(), key=lambda p: p.name)
@@ -50,8 +50,8 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _walk(entry, seen)
-        elif entry.suffix.lower() in SUFFIXES:
+            yield from _walk(entry, suffixes, seen)
+        elif entry.suffix.lower() in suffixes:
             yield entry
 
 

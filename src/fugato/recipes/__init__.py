@@ -6,7 +6,8 @@ A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``ch
 declares is said in `fugato.train.compose.train_compose`.
 
 So that `fugato models NAME --draw` can draw it, a recipe that is no `NetworkRecipe` has ``example(n_labels, rows)``, an untrained network
-with a tuple of inputs of so many rows, or ``layers(n_labels)``, a list of `fugato.write.network_picture.Layer`.
+with a tuple of inputs of so many rows, or ``layers(n_labels)``, a list of `fugato.write.network_picture.Layer`, or an entry in
+`fugato.train.drawings`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ COMPOSE: Final[dict[str, str]] = {
     "markov": "fugato.recipes.markov",
 }
 
+GENRE: Final[dict[str, str]] = {
+    "mel-covariance": "fugato.recipes.mel_covariance",
+    "segment-kernel": "fugato.recipes.segment_kernel",
+    "feature-table": "fugato.recipes.feature_table",
+    "mel-cnn": "fugato.recipes.mel_cnn",
+    "mfcc-cnn": "fugato.recipes.mfcc_cnn",
+}
+
 
 def recipe(task: str, name: str) -> Any:
     """A recipe: a module, or what it declares of a network.
@@ -48,7 +57,7 @@ def recipe(task: str, name: str) -> Any:
     FugatoError
         ``bad-option`` where there is none of that name, or its extra is not installed.
     """
-    tables = {"composer": COMPOSER, "compose": COMPOSE}
+    tables = {"composer": COMPOSER, "genre": GENRE, "compose": COMPOSE}
     if task not in tables:
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(tables)}.")
     if name not in tables[task]:

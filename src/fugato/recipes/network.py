@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from fugato.errors import FugatoError
 from fugato.represent.chunks import FEATURES
-from fugato.represent.windows import KINDS, settings
+from fugato.represent.windows import KINDS, SOUND_KINDS, settings
 
 CORRELATED: Final = 0.95  # a column that follows an earlier one more closely is dropped, as published
 ROWS_LOOKED_AT: Final = 2_000_000  # for means and deviations; more changes nothing that could be measured
@@ -44,6 +44,7 @@ MORE: Final[dict[str, float]] = {
     "weight_decay": 0,  # above 0: AdamW (Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019)
     "label_smoothing": 0,
     "one_cycle": 0,  # 1: the learning rate rises to its value and falls to nothing over all epochs
+    "mixup": 0,  # above 0: windows are mixed in pairs by Beta(mixup, mixup) (Zhang et al., "mixup", ICLR 2018)
 }
 WHOLE: Final = frozenset(
     {
@@ -112,7 +113,7 @@ class NetworkRecipe:
     ----------
     NAME : str
     kind : str
-        Its windows, a name in `fugato.represent.windows.KINDS`.
+        Its windows, a name in `fugato.represent.windows.KINDS` or, of recordings, in `SOUND_KINDS` there.
     build : callable
         (n_labels, statistics, settings) -> torch.nn.Module from rows, shape=(batch, size, n_columns), to scores,
         shape=(batch, n_labels).
@@ -183,7 +184,9 @@ class NetworkRecipe:
 
     def statistics(self, rows: NDArray[Any]) -> Statistics:
         """Of training rows, shape=(n_rows, n_columns)."""
-        return note_statistics(rows) if self.kind == "note-chunks" else plain_statistics(rows)
+        if self.kind == "note-chunks":
+            return note_statistics(rows)
+        return column_statistics(rows) if self.kind in SOUND_KINDS else plain_statistics(rows)
 
 
 def note_statistics(rows: NDArray[Any]) -> Statistics:
@@ -207,6 +210,14 @@ def note_statistics(rows: NDArray[Any]) -> Statistics:
         spread[columns].astype(np.float32),
         program.astype(np.float32),
     )
+
+
+def column_statistics(rows: NDArray[Any]) -> Statistics:
+    """Every column less its mean, over the deviation of all of them together: the balance of mel bands stays audible."""
+    seen = np.asarray(rows[:: max(len(rows) // ROWS_LOOKED_AT, 1)], np.float32)
+    mean = seen.mean(axis=0)
+    spread = np.full(rows.shape[1], max(float((seen - mean).std()), 1e-6), np.float32)
+    return Statistics(np.arange(rows.shape[1]), mean, spread, np.zeros(128, np.float32))
 
 
 def plain_statistics(rows: NDArray[Any]) -> Statistics:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
 from fugato.represent import chunks as note_chunks
+from fugato.represent.logmel import N_MELS
 from fugato.represent.onsets import COLUMNS as ONSET_COLUMNS
 from fugato.represent.onsets import onsets as onset_rows
 from fugato.represent.pianoroll import HOP, PITCHES, RATE, SIZE, pianoroll
@@ -221,6 +222,28 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
+def _of_sound(score: Score, hop: int, limit: int, fill: bool) -> Table:
+    raise FugatoError("bad-option", "Windows of sound are cut from recordings, not from notes.")
+
+
+_MEL_BANDS: Final = tuple(f"band {k}" for k in range(N_MELS))
+_COEFFICIENTS: Final = tuple(f"coefficient {k}" for k in range(16))
+
+# Windows of recordings (`fugato.recipes.passages`): 5 s of sampled mel bands as levels; 3 s of cepstra, every frame.
+SOUND_KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind("mel", 64, _MEL_BANDS, "uint8", _of_sound, 32, True),
+        Kind("mfcc", 130, _COEFFICIENTS, "float32", _of_sound, 129, True),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """A kind of window, of scores or of sound, by its name."""
+    return KINDS[name] if name in KINDS else SOUND_KINDS[name]
+
+
 def table(score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool = False) -> Table:
     """The windows of a piece.
 
@@ -285,4 +308,4 @@ def gather(
 
 def settings(kind: str, **chosen: Any) -> Mapping[str, Any]:
     """What a card says of the input."""
-    return {"kind": kind, "size": KINDS[kind].size, "columns": len(KINDS[kind].columns), **chosen}
+    return {"kind": kind, "size": kind_of(kind).size, "columns": len(kind_of(kind).columns), **chosen}

@@ -103,7 +103,7 @@ def report_model(
     if found.card.task != "composer":
         raise FugatoError(
             "bad-option",
-            f"Its task is {found.card.task}; a report on a collection can so far be made for models that name composers.",
+            f"Its task is {found.card.task}; this report is for models that name composers.",
             os.fspath(model),
         )
     corpus = load_corpus(data)

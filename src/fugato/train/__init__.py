@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Task -> the function that trains its models: called with the data, and the task where it asks for one.
 TASKS: Final[dict[str, str]] = {
     "composer": "fugato.train.composer:train",
+    "genre": "fugato.train.genre:train_genre",
     "compose": "fugato.train.compose:train_compose",
 }
 
@@ -31,16 +32,18 @@ def train(
 
     Parameters
     ----------
-    task : "composer" or "compose"
-        To name composers, or to write music.
+    task : "composer", "genre" or "compose"
+        To name composers or genres, or to write music.
     data : path or Corpus
-        Whatever `fugato.load_corpus` takes: a folder for each composer, a zip of such, an index file, "music21".
+        Whatever `fugato.load_corpus` takes: a folder for each composer, a zip of such, an index file, "music21"; for genres a folder of
+        recordings for each genre.
     recipe : str, optional
         How; see `fugato.recipes`.
     out : path
         The model folder to write.
     options
-        As `fugato.train.composer.train` or `fugato.train.compose.train_compose` take them; all others are settings of the recipe.
+        As `fugato.train.composer.train`, `fugato.train.genre.train_genre` or `fugato.train.compose.train_compose` take them; all others are
+        settings of the recipe.
 
     Returns
     -------

@@ -36,6 +36,8 @@ from fugato.represent.augment import augment as change_chunks
 from fugato.represent.chunks import NOTE_FEATURES
 from fugato.represent.chunks import rows as chunk_rows
 from fugato.represent.onsets import changed as change_onsets
+from fugato.represent.sound_copies import changed_windows as change_sound
+from fugato.represent.windows import SOUND_KINDS
 from fugato.train.store import Windows
 
 LAST: Final = "last.ckpt"
@@ -128,6 +130,8 @@ def augmented(rows: NDArray[Any], kind: str, rng: np.random.Generator) -> NDArra
         return chunk_rows(notes, summary).reshape(rows.shape)
     if kind == "onsets":
         return change_onsets(rows, rng)
+    if kind in SOUND_KINDS:
+        return change_sound(rows, rng)
     out = rows.copy()
     if kind == "note-rows":
         steps = rng.integers(-SEMITONES, SEMITONES + 1, len(rows))[:, None] / 127
@@ -224,8 +228,14 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         rows, label = batch
-        scores = self.network(rows)
-        loss = self.loss(scores, label)
+        if alpha := self.settings.get("mixup", 0.0):
+            share = float(torch.distributions.Beta(alpha, alpha).sample())
+            other = torch.randperm(len(rows), device=rows.device)
+            scores = self.network(share * rows.float() + (1 - share) * rows[other].float())
+            loss = share * self.loss(scores, label) + (1 - share) * self.loss(scores, label[other])
+        else:
+            scores = self.network(rows)
+            loss = self.loss(scores, label)
         self._count("train", scores, label, loss)
         for factor, parameter in self.punished:
             loss = loss + factor * parameter.square().sum()

@@ -18,7 +18,7 @@ from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.read import read_many
 from fugato.recipes.reading import opened
-from fugato.represent.windows import KINDS, Table, gather
+from fugato.represent.windows import KINDS, Table, gather, kind_of
 
 VERSION: Final = 1  # of the folder and of the windows in it
 Progress = Callable[[int, int], None]
@@ -32,7 +32,7 @@ class Windows:
     Attributes
     ----------
     kind : str
-        A name in `fugato.represent.windows.KINDS`.
+        A name in `fugato.represent.windows.KINDS`, or in `SOUND_KINDS` there.
     pieces : tuple of Piece
         Those that could be read.
     failed : tuple of FugatoError
@@ -64,7 +64,7 @@ class Windows:
     @property
     def size(self) -> int:
         """Rows of a window."""
-        return KINDS[self.kind].size
+        return kind_of(self.kind).size
 
     def take(self, which: Ints) -> NDArray[Any]:
         """Some windows, shape=(len(which), size, n_columns)."""

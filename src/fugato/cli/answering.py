@@ -1,0 +1,81 @@
+"""What commands that answer about many inputs share: which inputs, where answers go, what is said at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..errors import FugatoError
+from . import show
+from .edge import FAILED, message
+from .output import JsonLines, is_table, print_json
+
+Ask = Callable[[list[str]], Iterable[dict[str, Any]]]
+
+
+def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]:
+    """Files as they are named, folders as the files in them, each once, in order.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where the folders hold nothing of the kind.
+    """
+    from ..read import find_files
+
+    found: dict[str, None] = {}
+    for name in inputs:
+        if os.path.isdir(name):
+            found.update((str(path), None) for path in find_files(name, suffixes))
+        else:
+            found[name] = None
+    if not found:
+        raise FugatoError(
+            "bad-data", f"There is no {what} in it: no file ends in {' '.join(suffixes)}.", ", ".join(inputs)
+        )
+    return list(found)
+
+
+def answer_all(paths: list[str], ask: Ask, *, out: Path | None, resume: bool, as_json: bool, top: int | None) -> None:
+    """Answer every input once, print or write the answers as they come, and leave with status 1 where one failed.
+
+    Parameters
+    ----------
+    paths : list of str
+    ask : callable
+        Gives an answer, or an error, for each of the inputs it is given, in order.
+    out, resume, as_json, top
+        The options of those names.
+    """
+    with ExitStack() as stack:
+        lines = stack.enter_context(JsonLines(out, resume=resume)) if out is not None else None
+        todo = lines.left(paths) if lines is not None else paths
+        failed = len(lines.failed_before.intersection(paths)) if lines is not None else 0
+        if len(todo) < len(paths):
+            message(f"fugato: {len(paths) - len(todo):,} of {len(paths):,} are answered already")
+        answers = iter(ask(todo))
+        advance = stack.enter_context(show.progress(len(todo))) if lines is not None or not is_table(as_json) else None
+        one = len(paths) == 1
+        if lines is None and is_table(as_json) and not one:
+            answers = show.rows(answers, todo)
+        for answer in answers:
+            failed += "error" in answer
+            if lines is not None:
+                lines.write(answer)
+            if as_json or (lines is None and not is_table(as_json)):
+                print_json(answer)
+            elif lines is None and one:
+                show.detail(answer, top or 5)
+            if advance is not None:
+                advance()
+    if out is not None:
+        message(f"fugato: {len(paths) - failed:,} answered, {failed:,} not; in {out}")
+    elif failed and (as_json or not is_table(as_json)):
+        message(f"fugato: {failed:,} of {len(paths):,} could not be answered; their lines say why")
+    if failed:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,72 @@
+"""``fugato genre``: which genre a recording is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import FugatoError
+from .answering import answer_all, expand
+from .edge import message
+
+
+def genre(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILE…|FOLDER", help="Recordings, or folders walked to the last file.")
+    ],
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, metavar="N", help="Names to keep of each ranking; all by default.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="OUT.png", help="Draw waveform, mel spectrogram and genres along the time."),
+    ] = None,
+    model: Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A model's name or folder.")] = "genre",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout, also on a terminal.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="OUT.jsonl", help="Answers to this file, a line each.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file given to --out.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, metavar="N", help="Files heard at the same time.")
+    ] = None,
+) -> None:
+    """Name the genre of each recording: WAV, FLAC, OGG, MP3, AIFF; pieces in notes are rendered first."""
+    from ..models import load_model
+    from ..read import SOUND_SUFFIXES
+
+    if resume and out is None:
+        raise FugatoError("bad-option", "--resume goes on with a file of answers: give it with --out.")
+    paths = expand(inputs, SOUND_SUFFIXES, "recording")
+    if plot is not None and len(paths) != 1:
+        raise FugatoError("bad-option", f"--plot draws one recording; {len(paths)} were given.")
+    load_model(model)  # refuse a wrong model before any answer is overwritten
+
+    def ask(todo: list[str]) -> Iterable[dict[str, Any]]:
+        from ..genre import genre_many
+
+        if plot is not None and todo:
+            return _with_picture(todo[0], plot, model=model, top=top)
+        return genre_many(todo, model=model, top=top, jobs=jobs)
+
+    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top)
+
+
+def _with_picture(path: str, plot: Path, **options: Any) -> Iterator[dict[str, Any]]:
+    """The answer to one input, after its picture is drawn."""
+    from ..genre import genre as ask
+    from ..study.plot import plot as draw
+
+    try:
+        answer = ask(path, **options)
+    except FugatoError as error:
+        if error.input is None and error.kind in ("no-model", "bad-model", "bad-option"):
+            raise
+        yield {**error.to_dict(), "input": path}
+        return
+    draw(answer, plot)
+    message(f"fugato: the picture is in {plot}")
+    yield answer.to_dict()

@@ -1,0 +1,349 @@
+"""Train a genre model: passages of labelled recordings, judged over artists (or recordings, where artists are not known), fitted on all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fugato import __version__
+from fugato.corpus import Piece
+from fugato.corpus.mel_archive import is_mel_archive
+from fugato.corpus.splits import Split, grouped_kfold
+from fugato.errors import FugatoError
+from fugato.models import Card, check_target, save_model
+from fugato.recipes import recipe as find_recipe
+from fugato.recipes.passages import Passages, load_passages
+from fugato.represent.sound_rows import EVERY_FRAME, mfcc_rows
+from fugato.represent.windows import kind_of
+from fugato.train.judge import Judged, cross_validate, known_threshold
+
+LEAST_RECORDINGS: Final = 3  # of a genre; with fewer nothing can be learnt and judged
+FOLDS: Final = 5
+NAMED: Final = 5  # recordings or genres named in a warning; the rest are counted
+
+Ints = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+_log = logging.getLogger(__name__)
+
+
+def train_genre(
+    data: str | os.PathLike[str],
+    *,
+    recipe: str | None = None,
+    out: str | os.PathLike[str],
+    name: str | None = None,
+    version: str = "1.0.0",
+    folds: int | None = None,
+    random_seed: int = 0,
+    progress: Progress | None = None,
+    budget: str = "full",
+    resume: bool = False,
+    devices: int | str = "auto",
+    nodes: int = 1,
+    precision: str = "32-true",
+    judged: Callable[[Judged, dict[str, Any]], None] | None = None,
+    **settings: float,
+) -> Path:
+    """Train a model that names genres.
+
+    Recordings that cannot be used and genres with too few are named in warnings of this module's logger; the rest is trained on.
+
+    Parameters
+    ----------
+    data : path
+        A folder with a folder of recordings for each genre, an index of recordings, or an archive of spectrograms.
+    recipe : str, optional
+        "mel-covariance" where left out.
+    out : path
+        The model folder to write.
+    name, version : str
+        For the card; the folder's name where left out.
+    folds : int, optional
+        For the figures; no artist, or recording where artists are not known, stands on two sides. Networks are judged on one holdout
+        unless at least 2 are asked for; 5 for other recipes.
+    random_seed, progress, budget, resume, devices, nodes, precision, judged
+        As `fugato.train.train`.
+    settings
+        Of the recipe, in place of its defaults.
+
+    Returns
+    -------
+    Path
+        Of the model folder.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data``: fewer than two genres with enough recordings; ``bad-option``; ``bad-output``.
+    """
+    recipe = recipe or "mel-covariance"
+    how = find_recipe("genre", recipe)
+    network = hasattr(how, "kind")
+    asked = (1 if network else FOLDS) if folds is None else folds
+    if asked < (1 if network else 2):
+        raise FugatoError("bad-option", f"folds is {asked}; it must be at least {1 if network else 2}.")
+    how.check(settings)
+    if not hasattr(how, "export") and not network:
+        raise FugatoError(
+            "bad-option",
+            f"{how.NAME} is a yardstick for  fugato benchmark genre  and makes no model that could answer.",
+        )
+    check_target(out)
+    started = time.perf_counter()
+    working = Path(out).absolute().with_name(f"{Path(out).absolute().name}.training")
+    every = network and how.kind in EVERY_FRAME
+    passages = load_passages(data, working / "passages", every_frame=every, progress=_stage(progress, "listening"))
+    report_failures(passages.failed)
+    passages = passages.select(enough(passages))
+    labels, groups = np.array(passages.genres), np.array(passages.groups)
+    n_folds = min(asked, min(len(set(groups[labels == genre].tolist())) for genre in set(labels.tolist())))
+    if network:
+        made = _network(
+            how,
+            passages,
+            labels,
+            groups,
+            how.settings(settings, budget),
+            working,
+            n_folds,
+            random_seed,
+            progress,
+            {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision},
+        )
+    else:
+        made = _direct(how, passages, max(n_folds, 2), random_seed, progress, settings)
+    figures = made.judged.figures()
+    card = _card(name or Path(out).absolute().name, version, recipe, how, made, figures, passages, is_mel_archive(data))
+    card.made.update(random_seed=random_seed, seconds=round(time.perf_counter() - started))
+    save_model(out, card, {**made.parts, "figures": figures})
+    shutil.rmtree(working, ignore_errors=True)
+    if judged is not None:
+        judged(made.judged, made.parts)
+    return Path(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What either way of training comes to."""
+
+    judged: Judged
+    parts: dict[str, Any]
+    protocol: str
+    made: dict[str, Any]
+    calibration: dict[str, Any]
+
+
+def enough(passages: Passages) -> Ints:
+    """Passages of the genres that have `LEAST_RECORDINGS`.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-data`` where fewer than two genres have.
+    """
+    recordings: dict[str, set[str]] = {}
+    for clip in passages.clips:
+        recordings.setdefault(clip.genre, set()).add(clip.group or clip.id)
+    few = sorted(genre for genre, ids in recordings.items() if len(ids) < LEAST_RECORDINGS)
+    if few:
+        told = [f"{genre} ({len(recordings[genre])})" for genre in few]
+        _log.warning("left out, with fewer than %d recordings or artists: %s", LEAST_RECORDINGS, _named(told))
+    kept = np.flatnonzero([clip.genre not in few for clip in passages.clips])
+    if len(recordings) - len(few) < 2:
+        raise FugatoError(
+            "bad-data",
+            f"Two genres with at least {LEAST_RECORDINGS} recordings each are needed to tell them apart; it has "
+            f"{len(recordings) - len(few)}.",
+            passages.name or None,
+        )
+    return kept
+
+
+def report_failures(failed: Sequence[FugatoError]) -> None:
+    """Say which recordings could not be used, and how many."""
+    if failed:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
+        _log.warning("recordings that could not be used (%s): %s", kinds, _named([str(e.input) for e in failed]))
+
+
+def _direct(
+    how: Any,
+    passages: Passages,
+    folds: int,
+    random_seed: int,
+    progress: Progress | None,
+    settings: dict[str, float],
+) -> _Made:
+    """A recipe that is solved at once: judged by cross-validation, then fitted on everything."""
+    prepared = how.prepare(passages, progress=_stage(progress, "describing"), **settings)
+    kept = prepared.passages
+    labels, groups = np.array(kept.genres), np.array(kept.groups)
+    split = split_of(kept, folds, random_seed)
+    told = _stage(progress, "judging")
+    judged = cross_validate(
+        how, prepared, labels.tolist(), groups.tolist(), split, progress=told, grid=None, **settings
+    )
+    everything = np.arange(len(labels))
+    fitted = how.fit(prepared, everything, labels, groups, **settings)
+    calibration = {"strange_limits": how.strange_limits(prepared, split)} if hasattr(how, "strange_limits") else {}
+    return _Made(
+        judged,
+        how.export(prepared, fitted),
+        f"{folds}-fold over artists or recordings (none on two sides)",
+        {"settings": {**how.DEFAULTS, **settings}},
+        calibration,
+    )
+
+
+def split_of(passages: Passages, folds: int, random_seed: int) -> Split:
+    """Folds of passages in which no group stands in two."""
+    groups = list(passages.groups)
+    split = grouped_kfold(list(passages.genres), groups, folds, random_seed, ids=passage_ids(passages))
+    split.check(groups)
+    return split
+
+
+def passage_ids(passages: Passages) -> list[str]:
+    """A name for each passage: that of its recording, and its number in it."""
+    seen: Counter[str] = Counter()
+    ids = []
+    for clip in passages.clips:
+        ids.append(f"{clip.id}#{seen[clip.id]}")
+        seen[clip.id] += 1
+    return ids
+
+
+def windows_of(passages: Passages, how: Any) -> Any:
+    """The windows that a network looks through, a passage standing for a piece; a `fugato.train.store.Windows`."""
+    from fugato.train.store import Windows
+
+    kind = kind_of(how.kind)
+    hop = how.hop or kind.hop
+    rows: list[NDArray[Any]] = []
+    starts: list[Ints] = []
+    owner: list[Ints] = []
+    count = 0
+    for number, (a, b) in enumerate(zip(passages.starts, passages.stops, strict=True)):
+        found = mfcc_rows(passages.decibels(number)) if how.kind in EVERY_FRAME else passages.levels[a:b]
+        if len(found) < kind.size:  # a short passage, heard again and again
+            found = np.pad(found, ((0, kind.size - len(found)), (0, 0)), mode="wrap")
+        windows = max(round((len(found) - kind.size) / hop), 0) + 1
+        starts.append(count + np.rint(np.linspace(0, len(found) - kind.size, windows)).astype(np.int64))
+        owner.append(np.full(windows, number))
+        rows.append(found)
+        count += len(found)
+    pieces = tuple(
+        Piece(id=name, path=clip.path, composer=clip.genre, group=clip.group or clip.id)
+        for name, clip in zip(passage_ids(passages), passages.clips, strict=True)
+    )
+    return Windows(how.kind, pieces, (), np.concatenate(rows), np.concatenate(starts), np.concatenate(owner))
+
+
+def _network(
+    how: Any,
+    passages: Passages,
+    labels: NDArray[Any],
+    groups: NDArray[Any],
+    settings: dict[str, float],
+    working: Path,
+    folds: int,
+    random_seed: int,
+    progress: Progress | None,
+    training: dict[str, Any],
+) -> _Made:
+    """A network: windows, split by artist or recording, trained, judged on what it has not heard."""
+    from fugato.train import networks
+
+    key = {"recipe": how.NAME, "settings": settings, "folds": folds, "seed": random_seed, "ids": passage_ids(passages)}
+    networks.prepare_folder(working, key, resume=training["resume"])
+    made = networks.make(
+        how,
+        windows_of(passages, how),
+        labels.tolist(),
+        groups.tolist(),
+        settings,
+        working,
+        folds=folds,
+        random_seed=random_seed,
+        progress=progress,
+        **training,
+    )
+    return _Made(
+        made.judged,
+        made.parts,
+        made.protocol.replace("works", "artists or recordings").replace("work", "artist or recording"),
+        {
+            "settings": settings,
+            "parameters": made.parameters,
+            "epochs": len(made.trained.history),
+            "best_epoch": made.trained.best_epoch,
+            "training_seconds": round(made.trained.seconds),
+            "windows": {key: round(value, 4) for key, value in made.windows.items()},
+        },
+        {},
+    )
+
+
+def _card(
+    model_name: str,
+    version: str,
+    recipe: str,
+    how: Any,
+    made: _Made,
+    figures: dict[str, Any],
+    passages: Passages,
+    archive: bool,
+) -> Card:
+    judged = made.judged
+    counts = Counter(passages.genres)
+    shown = [
+        {"name": key, "value": round(figures[key], 4), "protocol": made.protocol, "n": len(judged.truth)}
+        | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
+        for key in ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+    ]
+    licence = "none granted: research only" if archive else "unstated"
+    return Card(
+        name=model_name,
+        version=version,
+        task="genre",
+        recipe=recipe,
+        labels={label: counts[label] for label in judged.labels},
+        representation=how.representation(),
+        corpora=({"name": passages.name or "folder", "licence": licence, "pieces": len(passages)},),
+        figures=tuple(shown),
+        calibration={
+            "method": "temperature on held-out artists or recordings",
+            "temperature": judged.temperature,
+            "ece": round(figures["ece"], 4),
+            "known_threshold": round(known_threshold(judged.probabilities()), 4),
+            **made.calibration,
+        },
+        limits=(
+            "It knows only the genres listed, as the collection it learnt from draws their borders.",
+            "Passages of half a minute were learnt from; a few seconds are answered much less surely.",
+            "Labels come from the collection as it stands; some are wrong.",
+        ),
+        licence="Apache-2.0",
+        made={"fugato": __version__, **made.made},
+    )
+
+
+def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else partial(progress, what)
+
+
+def _named(things: Sequence[str]) -> str:
+    """The first few by name, the rest as a number."""
+    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
+    return ", ".join(things[:NAMED]) + more

@@ -275,6 +275,18 @@ def test_resuming_another_training_is_refused(styled_folder: Path, tmp_path: Pat
         train_compose(styled_folder, out=tmp_path / "m", jobs=1, resume=True, **TINY)
 
 
+def test_a_packed_collection_needs_no_files(
+    styled_folder: Path, phrases: ph.Phrases, tmp_path: Path, fugato_home: Path
+) -> None:
+    corpus = load_corpus(styled_folder)
+    packed = tmp_path / "packed"
+    ph.prepare(corpus.with_groups(corpus.ids), packed, jobs=1)
+    model = load_model(train_compose(packed, out=tmp_path / "m", **TINY))
+    assert sum(model.card.made["pieces"].values()) == len(ph.load(packed).pieces) and packed.is_dir()
+    with pytest.raises(FugatoError, match="was chosen from"):
+        train_compose(packed, out=tmp_path / "m", only_open=True, **TINY)
+
+
 def test_only_open_licences_where_that_is_asked(styled_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FugatoError, match="Fewer than two pieces"):
         train_compose(styled_folder, out=tmp_path / "m", only_open=True)

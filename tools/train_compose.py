@@ -2,7 +2,10 @@
 
     python tools/train_compose.py ~/.cache/fugato/corpora/index.csv --out src/fugato/models/shipped/compose-remi --minutes 90
 
-Stopped, it goes on with --resume and ends as it would have. On a GPU: --budget full --precision bf16-mixed.
+Stopped, it goes on with --resume and ends as it would have. For a machine with a GPU and without the collections:
+
+    python tools/train_compose.py INDEX.csv --pack --out packed/
+    python tools/train_compose.py packed/ --out model/ --budget full --precision bf16-mixed --minutes 25
 """
 
 from __future__ import annotations
@@ -15,15 +18,26 @@ from pathlib import Path
 
 from fugato.corpus import Corpus, audit, load_corpus
 from fugato.models import load_model
-from fugato.train.compose import train_compose
+from fugato.train.compose import chosen_pieces, train_compose
+from fugato.train.phrases import prepare
 
 WITHOUT = ("unseen", "hostile", "gtzan")  # kept for checks, or no music to learn from
 
 
+def audited(index: Path) -> Corpus:
+    """The pieces of an index, with corrected labels and works."""
+    corpus = load_corpus(index)
+    if all(group is None for group in corpus.groups):
+        report = audit(corpus)
+        corpus = Corpus((p for p in report.corrected() if p.id not in report.excluded), corpus.name)
+    return corpus
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("index", type=Path, help="an index.csv, audited or not")
+    parser.add_argument("index", type=Path, help="an index.csv, audited or not, or a folder made with --pack")
     parser.add_argument("--out", type=Path, required=True, help="the model folder")
+    parser.add_argument("--pack", action="store_true", help="only read the collection, and keep its steps in --out")
     parser.add_argument("--recipe", help="another than remi-transformer")
     parser.add_argument("--minutes", type=float, help="wall clock for learning; all epochs where left out")
     parser.add_argument("--budget", default="small", help="full, or small for a machine without a GPU")
@@ -41,17 +55,18 @@ def main() -> None:
             last[0] = time.monotonic()
             logging.info("%s: %d of %d", what, done, total)
 
-    corpus = load_corpus(asked.index)
-    if all(group is None for group in corpus.groups):  # not audited yet
-        report = audit(corpus)
-        corpus = Corpus((p for p in report.corrected() if p.id not in report.excluded), corpus.name)
+    data: Path | Corpus = asked.index
+    if not (asked.index / "phrases.json").is_file():
+        data = chosen_pieces(audited(asked.index), without=WITHOUT, only_open=True, jobs=asked.jobs)
+        if asked.pack:
+            prepare(data, asked.out, jobs=asked.jobs)
+            print(f"packed in {asked.out}")
+            return
     folder = train_compose(
-        corpus,
+        data,
         out=asked.out,
         name=asked.recipe or "compose",
         recipe=asked.recipe,
-        without=WITHOUT,
-        only_open=True,
         from_model=asked.from_model,
         minutes=asked.minutes,
         budget=asked.budget,

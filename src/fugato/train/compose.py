@@ -64,7 +64,8 @@ def train_compose(
     Parameters
     ----------
     data : path or Corpus
-        Whatever `fugato.load_corpus` takes.
+        Whatever `fugato.load_corpus` takes, or a folder that `fugato.train.phrases.prepare` made: a collection packed for a machine that
+        does not have its files.
     recipe : str, optional
         "remi-transformer" where left out, or that of `from_model`.
     out : path
@@ -131,20 +132,21 @@ def train_compose(
     check_target(out)
     started = time.perf_counter()
     folder = Path(out).absolute().with_name(f"{Path(out).absolute().name}.training")
-    corpus = _chosen(load_corpus(data), composers, without, only_open)
-    told = _stage(progress, "telling works apart")
-    if any(group is None for group in corpus.groups):
-        corpus = corpus.with_groups(work_groups(corpus, jobs=jobs, progress=told))
-    _prepare_folder(folder, {"recipe": how.NAME, "settings": chosen, "seed": random_seed, "ids": corpus.ids}, resume)
-    phrases = ph.prepare(
-        corpus,
-        folder / "phrases",
-        min_works=int(chosen.get("min_works", 15)),
-        styles=base.json("vocabulary")["styles"] if base is not None and base.has("vocabulary") else None,
-        seed=random_seed,
-        jobs=jobs,
-        progress=_stage(progress, "reading"),
-    )
+    key = {"recipe": how.NAME, "settings": chosen, "seed": random_seed}
+    split: dict[str, Any] = {
+        "min_works": int(chosen.get("min_works", 15)),
+        "styles": base.json("vocabulary")["styles"] if base is not None and base.has("vocabulary") else None,
+        "seed": random_seed,
+    }
+    if not isinstance(data, Corpus) and (Path(data) / "phrases.json").is_file():
+        if composers is not None or without or only_open:
+            raise FugatoError("bad-option", "A packed collection was chosen from when it was packed.", str(data))
+        phrases = ph.load(data, **split)
+        _prepare_folder(folder, {**key, "ids": [piece["id"] for piece in phrases.pieces]}, resume)
+    else:
+        corpus = chosen_pieces(data, composers, without, only_open, jobs, progress)
+        _prepare_folder(folder, {**key, "ids": corpus.ids}, resume)
+        phrases = ph.prepare(corpus, folder / "phrases", jobs=jobs, progress=_stage(progress, "reading"), **split)
     for reason, n in phrases.left_out.items():
         if n:
             _log.warning("left out (%s): %d files", reason, n)
@@ -292,7 +294,16 @@ def usual(phrases: ph.Phrases) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _chosen(corpus: Corpus, composers: Collection[str] | None, without: Collection[str], only_open: bool) -> Corpus:
+def chosen_pieces(
+    data: str | os.PathLike[str] | Corpus,
+    composers: Collection[str] | None = None,
+    without: Collection[str] = (),
+    only_open: bool = False,
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> Corpus:
+    """The pieces of a collection to learn from, with their works; parameters as `train_compose`."""
+    corpus = load_corpus(data)
     left_out = [tuple(part.split(":", 1)) if ":" in part else (part, None) for part in without]
 
     def keep(piece: Any) -> bool:
@@ -301,6 +312,9 @@ def _chosen(corpus: Corpus, composers: Collection[str] | None, without: Collecti
     chosen = corpus.filter(keep, composers=composers, licence_open=True if only_open else None)
     if len(chosen) < 2:
         raise FugatoError("bad-data", "Fewer than two pieces are left to learn from.", corpus.name)
+    if any(group is None for group in chosen.groups):
+        told = _stage(progress, "telling works apart")
+        chosen = chosen.with_groups(work_groups(chosen, jobs=jobs, progress=told))
     return chosen
 
 

@@ -345,7 +345,7 @@ def sample(
         latest = int(np.searchsorted(bars, len(rows) - length + 2, side="left"))  # from there on all of it is seen
         first = latest if where >= 1 - ENDING else int(rng.integers(0, latest + 1))
         first = min(first, len(bars) - 1)
-    seen = t.transposed(rows[bars[first] :], t.shift_home(int(rows[bars[0], t.KEY])))
+    seen = t.transposed(rows[bars[first] : bars[first] + length], t.shift_home(int(rows[bars[0], t.KEY])))
     shift = int(rng.integers(LOWEST, HIGHEST + 1))
     if rng.random() < ELSEWHERE:
         seen[:, t.PITCH] = t.transposed(seen, shift)[:, t.PITCH]

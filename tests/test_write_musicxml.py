@@ -340,3 +340,16 @@ def test_a_silent_bar_longer_than_the_meter_keeps_its_length_in_every_reader() -
 def test_bars_of_rest_at_the_end_are_kept() -> None:
     score = Score.from_notes([0], [2], [60], bars=np.array([0.0, 4.0, 8.0]), parts=[Part("", 73)])
     assert again(score).bars.tolist() == [0.0, 4.0, 8.0]
+
+
+def test_crowded_music_is_read_by_other_programs_too() -> None:
+    rng = np.random.default_rng(4)
+    onset = np.sort(rng.integers(0, 96, 60)) / 4
+    pitch = 50 + np.arange(60) * 7 % 31  # a pitch comes back after 31 notes
+    score = Score.from_notes(
+        onset, rng.choice([0.25, 1.0, 2.25, 3.0], 60), pitch, parts=[Part("", 73)], beats="notated"
+    )
+    data = musicxml_bytes(score)
+    check_measures(data)
+    for found in (again(score), music21_notes(data), verovio_notes(data)):
+        assert rows(found, "onset", "pitch") == rows(score, "onset", "pitch")

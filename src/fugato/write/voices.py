@@ -117,7 +117,7 @@ def chords(notes: Sequence[Stretch], bars: Sequence[Fraction]) -> list[Chord]:
     if _most(grouped) > VOICES:
         notes = _cut_crowded(notes, grouped, bars)
         grouped = _group(notes, copies)
-    return _deal(grouped, frozenset(bars))
+    return _deal(grouped)
 
 
 def _copies(notes: Sequence[Stretch]) -> dict[int, int]:
@@ -154,12 +154,22 @@ def _cut_crowded(
     notes: Sequence[Stretch], grouped: Sequence[tuple[Stretch, ...]], bars: Sequence[Fraction]
 ) -> list[Stretch]:
     """Notes cut at all onsets and ends of the bars in which too many chords overlap."""
+    spans = list(pairwise(bars))
+    within = [[g for g in grouped if g[0].start < stop and g[0].stop > start] for start, stop in spans]
+    crowded = {i for i, inside in enumerate(within) if _most(inside) > VOICES}
+    todo = list(crowded)
+    while todo:  # and of those beside them into which more than one chord is held: a tie stays in its voice
+        i = todo.pop()
+        for other, edge in ((i - 1, spans[i][0]), (i + 1, spans[i][1])):
+            held = sum(g[0].start < edge < g[0].stop for g in within[i])
+            if held > 1 and 0 <= other < len(spans) and other not in crowded:
+                crowded.add(other)
+                todo.append(other)
     cuts: set[Fraction] = set()
-    for start, stop in pairwise(bars):
-        inside = [g for g in grouped if g[0].start < stop and g[0].stop > start]
-        if _most(inside) > VOICES:
-            cuts.update((start, stop))
-            cuts.update(p for g in inside for p in (g[0].start, g[0].stop) if start < p < stop)
+    for i in crowded:
+        start, stop = spans[i]
+        cuts.update((start, stop))
+        cuts.update(p for g in within[i] for p in (g[0].start, g[0].stop) if start < p < stop)
     places = sorted(cuts)
     made = []
     for note in notes:
@@ -169,8 +179,8 @@ def _cut_crowded(
     return sorted(made, key=lambda n: n.start)
 
 
-def _deal(grouped: Sequence[tuple[Stretch, ...]], bars: frozenset[Fraction]) -> list[Chord]:
-    """A voice for each chord; within a bar, what is tied stays in its voice."""
+def _deal(grouped: Sequence[tuple[Stretch, ...]]) -> list[Chord]:
+    """A voice for each chord; what is tied stays in its voice."""
     groups: dict[Fraction, list[tuple[Stretch, ...]]] = {}
     for g in sorted(grouped, key=lambda g: g[0].start):
         groups.setdefault(g[0].start, []).append(g)
@@ -185,7 +195,7 @@ def _deal(grouped: Sequence[tuple[Stretch, ...]], bars: frozenset[Fraction]) -> 
             last.append(None)
         free = [v for v, e in enumerate(end) if e <= start]
         busy = [(v, height) for v, e in enumerate(end) if e > start and (height := last[v]) is not None]
-        tied = [{voice_of[n.note] for n in g if n.tied_from} if start not in bars else set() for g in together]
+        tied = [{voice_of[n.note] for n in g if n.tied_from} for g in together]
         if len(together) == 1 and not busy and tied[0] <= {0}:
             chosen: tuple[int, ...] = (0,)
         else:

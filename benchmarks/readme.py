@@ -193,6 +193,8 @@ def weights() -> str:
             if card.licence.startswith("CC0")
             else "use, study and sharing with attribution, not for commercial advantage, changes under the same licence"
             if "NC" in card.licence
+            else "use and study for research; the collection grants no licence, so any other use is at one's own risk"
+            if "research" in card.licence
             else "any use with attribution"
         )
         lines.append(f"| {card.name} | {card.task} | {card.version} | {corpora} | {card.licence} | {allows} |")

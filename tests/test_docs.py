@@ -46,6 +46,7 @@ def test_there_are_pages_that_run() -> None:
         "compose.md",
         "explore-sound.md",
         "featurise-and-explore.md",
+        "genre.md",
         "identify.md",
         "listen.md",
         "recognise.md",

@@ -435,9 +435,58 @@ def test_the_benchmark_judges_by_every_protocol_and_goes_on(folder: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)["recipes"]["segment-kernel"]
     assert set(row) == {"random-segments", "random-clips", "artists"}, "the folder has no filtered split"
-    assert row["random-segments"]["pieces"] == 12 and row["random-clips"]["pieces"] == 15  # a fifth of four segments a clip
+    assert (
+        row["random-segments"]["pieces"] == 12 and row["random-clips"]["pieces"] == 15
+    )  # a fifth of four segments a clip
     assert set(row["artists"]["per_class"]) == set(KINDS)
     assert (tmp_path / "b" / "segment-kernel" / "artists" / "report" / "report.md").is_file()
     again = run(*arguments)
     assert json.loads(again.stdout) == json.loads(done.stdout), "nothing was done twice: the seconds are the same"
     assert run("benchmark", "genre", folder, "--out", tmp_path / "c", "--protocols", "honest").returncode == 2
+
+
+# -- the shipped model -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [6.0, 30.0])
+@pytest.mark.parametrize("name", [name for name in NO_MUSIC if name != "silence between"])
+def test_what_is_no_music_is_none_of_the_ten_genres(name: str, seconds: float) -> None:
+    answer = genre(encoded(NO_MUSIC[name](seconds)))
+    assert not answer.known and any("unlike" in warning for warning in answer.warnings)
+
+
+def test_the_shipped_model_is_small_and_knows_the_ten_genres() -> None:
+    found = load_model("genre")
+    assert list(found.labels) == [
+        "blues",
+        "classical",
+        "country",
+        "disco",
+        "hiphop",
+        "jazz",
+        "metal",
+        "pop",
+        "reggae",
+        "rock",
+    ]
+    assert sum(file.bytes for file in found.card.files.values()) < 6_000_000
+    assert found.card.corpora[0]["licence"] == "none granted: research only"
+
+
+@pytest.mark.corpora
+def test_true_audio_is_named_as_its_stored_spectrogram_and_in_every_format(corpora: Path) -> None:
+    from fugato.genre.hearing import hearer
+
+    archive = load_mel_archive(corpora / "gtzan")
+    place = {clip.id: i for i, clip in enumerate(archive.clips)}
+    model = hearer("genre")
+    for name in ("blues.00000", "jazz.00054", "pop.00000"):
+        path = corpora / "gtzan" / "flac" / f"{name}.flac"
+        answer = genre(path)
+        assert answer.known and answer.name == name.split(".")[0]
+        stored = archive.decibels[place[name]][:, np.arange(CLIP_OF) * CLIP_FRAMES // CLIP_OF]
+        assert model.labels[int(model.hear(stored).logits.argmax())] == answer.name
+        import soundfile
+
+        samples, rate = soundfile.read(path, dtype="float32")
+        assert genre(encoded(np.stack([samples, samples], 1), "MP3", rate)).name == answer.name

@@ -334,7 +334,7 @@ def _card(
             "Passages of half a minute were learnt from; a few seconds are answered much less surely.",
             "Labels come from the collection as it stands; some are wrong.",
         ),
-        licence="Apache-2.0",
+        licence="for research only, as the collection grants no licence" if archive else "Apache-2.0",
         made={"fugato": __version__, **made.made},
     )
 

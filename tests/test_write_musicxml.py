@@ -353,3 +353,16 @@ def test_crowded_music_is_read_by_other_programs_too() -> None:
     check_measures(data)
     for found in (again(score), music21_notes(data), verovio_notes(data)):
         assert rows(found, "onset", "pitch") == rows(score, "onset", "pitch")
+
+
+def test_a_chord_of_music21_of_which_one_note_is_tied_ties_no_other() -> None:
+    from music21 import chord, stream, tie
+
+    from fugato.read.limits import DEFAULT_LIMITS
+    from fugato.read.streams import score_of_streams
+
+    first, second = chord.Chord(["C4", "E4"], quarterLength=1), chord.Chord(["C4", "E4"], quarterLength=1)
+    first.notes[0].tie, second.notes[0].tie = tie.Tie("start"), tie.Tie("stop")
+    part = stream.Part([stream.Measure([first, second])])
+    found = score_of_streams([stream.Score([part])], "abc", DEFAULT_LIMITS)
+    assert rows(found, "onset", "pitch", "duration") == [(0, 60, 2), (0, 64, 1), (1, 64, 1)]

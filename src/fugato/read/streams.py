@@ -100,7 +100,7 @@ def _voice(voice: Any, offset: float, part: int, number: int, rows: Rows) -> Non
             continue
         sounding = []
         for member in members:
-            tie = member.tie or element.tie
+            tie = member.tie  # a chord answers with that of any of its notes
             drum = isinstance(member, note.Unpitched)
             pitch = UNPITCHED if drum else round(float(member.pitch.ps))
             velocity = element.volume.velocity if element.volume.velocity else None

@@ -258,7 +258,7 @@ class _Network:
         passages, seed = self.passages, self.task.seed
         names = sorted(set(passages.genres))
         truth, groups = metrics.encode(list(passages.genres), names), np.array(passages.groups)
-        settings = self.how.settings({}, self.task.budget)
+        settings = self.how.settings({}, self.task.budget if self.task.budget in self.how.BUDGETS else "full")
         label = truth[windows.piece]
         parts = []
         rng = np.random.default_rng(seed)

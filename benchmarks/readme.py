@@ -11,6 +11,7 @@ from typing import Any
 
 from fugato.models import list_models
 from fugato.study.benchmark import markdown
+from fugato.study.benchmark_genre import markdown as genre_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -230,6 +231,7 @@ def main() -> None:
     replace(ROOT / "README.md", "results", results())
     replace(ROOT / "WEIGHTS.md", "weights", weights())
     replace(ROOT / "docs" / "recognise.md", "recognise", recognised())
+    replace(ROOT / "docs" / "genre.md", "genres", genre_table(load("genres_protocols")))
     replace(ROOT / "README.md", "published", how_we_measure()["published"])
     for mark, text in how_we_measure().items():
         replace(ROOT / "docs" / "how-we-measure.md", mark, text)

@@ -196,7 +196,7 @@ def test_a_fault_of_its_own_is_one_sentence(folder: Path, rooms: types.ModuleTyp
 
 
 def test_a_terminal_sees_a_row_for_each_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fugato.cli.identify.is_table", lambda as_json: not as_json)
+    monkeypatch.setattr("fugato.cli.answering.is_table", lambda as_json: not as_json)
     (folder / "[red]\x1b[31m.mid").write_bytes(b"x")
     result = RUNNER.invoke(app, ["identify", str(folder)])
     rows = result.stdout.splitlines()
@@ -208,7 +208,7 @@ def test_a_terminal_sees_a_row_for_each_input(folder: Path, monkeypatch: pytest.
 def test_a_terminal_sees_more_of_a_single_input(
     folder: Path, monkeypatch: pytest.MonkeyPatch, rooms: types.ModuleType
 ) -> None:
-    monkeypatch.setattr("fugato.cli.identify.is_table", lambda as_json: not as_json)
+    monkeypatch.setattr("fugato.cli.answering.is_table", lambda as_json: not as_json)
     evidence = {
         "bars": [
             {"bar": 5, "for": "Chopin", "weight": 0.05},

@@ -58,6 +58,8 @@ def test_a_clip_is_sampled_where_the_shared_spectrograms_are() -> None:
     expected = np.clip(np.floor((np.arange(387) + 0.5) / 387.5 * n), 0, n - 1)
     assert found.tolist() == expected.tolist() and len(found) == CLIP_FRAMES
     assert sampled(frames[:, :1]).shape == (2, 1)
+    beginning = sampled(frames[:, :345])[0]
+    assert beginning.tolist() == found[: len(beginning)].tolist(), "the beginning of a clip has the first of its frames"
 
 
 def test_levels_keep_decibels_within_their_step() -> None:
@@ -109,7 +111,7 @@ def test_copies_differ_and_stay_in_range() -> None:
     plain = heard(melody(12.0))
     for _ in range(20):
         copy = copied(plain, rng)
-        assert copy.shape[0] == 128 and 0.3 * plain.shape[1] < copy.shape[1] <= plain.shape[1]
+        assert copy.shape[0] == 128 and 0.1 * plain.shape[1] < copy.shape[1] <= plain.shape[1]
         assert copy.min() >= -80 and np.isfinite(copy).all()
         assert copy.shape != plain.shape or not np.array_equal(copy, plain)
     windows = np.stack([to_levels(plain).T[:64]] * 3)
@@ -448,7 +450,7 @@ def test_the_benchmark_judges_by_every_protocol_and_goes_on(folder: Path, tmp_pa
 # -- the shipped model -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", [6.0, 30.0])
+@pytest.mark.parametrize("seconds", [9.0, 30.0])
 @pytest.mark.parametrize("name", [name for name in NO_MUSIC if name != "silence between"])
 def test_what_is_no_music_is_none_of_the_ten_genres(name: str, seconds: float) -> None:
     answer = genre(encoded(NO_MUSIC[name](seconds)))

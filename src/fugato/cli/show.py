@@ -90,7 +90,7 @@ def detail(answer: dict[str, Any], top: int = 5) -> None:
     if not answer["known"] and (level := level_up(answer)):
         screen.print(Text(level))
     facts = [f"{answer['music'][k]:,} {k}" for k in ("notes", "bars") if answer["music"].get(k)]
-    if answer["task"] == "genre":
+    if answer.get("task") == "genre":
         facts.append(_clock(answer["music"]["seconds"]))
     for level in ("period", "repertoire"):
         if answer.get(level):

@@ -19,7 +19,6 @@ from fugato.represent.sound_rows import ROWS
 
 AROUND: Final = 12.0  # seconds of sound that are heard for it
 STEP: Final = 6.0  # seconds from one such hearing to the next
-PHASES: Final = (1, 2)  # frames later that a short passage is sampled as well
 FLOOR: Final = 1e-9  # probability under which nothing is told apart
 AT_ONCE: Final = 64  # windows in one run of a network
 
@@ -67,21 +66,18 @@ class CovarianceHearer:
     def hear(self, decibels: Floats) -> Heard:
         """The passage as a whole, and the `AROUND` seconds around each moment of it."""
         stretches = n_stretches(decibels.shape[1])
-        heard = sampled(decibels)
-        n = heard.shape[1]
+        decibels = sampled(decibels)
+        n = decibels.shape[1]
         if n < LEAST_FRAMES:
-            heard, n = np.pad(heard, ((0, 0), (0, LEAST_FRAMES - n)), mode="wrap"), LEAST_FRAMES
-        whole = covariance_vector(heard)
+            decibels, n = np.pad(decibels, ((0, 0), (0, LEAST_FRAMES - n)), mode="wrap"), LEAST_FRAMES
+        whole = covariance_vector(decibels)
         logits = self._scores(whole)
         span = round(AROUND / SECONDS)
         if n <= 1.5 * span:  # hardly longer than what would be heard for each moment
-            if n > LEAST_FRAMES:  # which frames are sampled weighs the more, the fewer there are
-                others = [self._scores(covariance_vector(sampled(decibels[:, late:]))) for late in PHASES]
-                logits = np.mean([logits, *others], axis=0)
             return Heard(logits, self._strange(whole, n), np.tile(logits, (stretches, 1)))
         windows = max(round((n - span) * SECONDS / STEP), 1) + 1
         starts = np.rint(np.linspace(0, n - span, windows)).astype(np.int64)
-        around = np.stack([self._scores(covariance_vector(heard[:, at : at + span])) for at in starts])
+        around = np.stack([self._scores(covariance_vector(decibels[:, at : at + span])) for at in starts])
         middle = (np.arange(stretches) + 0.5) * n / stretches
         nearest = np.abs(middle[:, None] - (starts + span / 2)[None]).argmin(axis=1)
         return Heard(logits, self._strange(whole, n), around[nearest])

@@ -45,8 +45,18 @@ DEFAULTS: Final[dict[str, float]] = {
 SPACE: Final = {"copies": (0, 12), "shrinkage": (0.25, 16.0)}
 WHOLE: Final = frozenset({"copies"})
 SHORT: Final = (4.0, 8.0, 15.0)  # seconds of excerpts on which it is seen what is strange
-STRANGE: Final = 0.99  # share of held-out passages that must not be called strange
-EASE: Final = 1.1  # times the strangeness that they reach
+STRANGE: Final = (
+    0.975,
+    0.975,
+    0.99,
+    0.99,
+)  # shares of held-out passages, of each of these lengths and whole, that are not called strange
+EASE: Final = (
+    1.0,
+    1.0,
+    1.05,
+    1.1,
+)  # times the strangeness that those reach: longer passages lie closer together, and noise further off
 DIRECTIONS: Final = 16  # along which it is seen what is strange
 RANK: Final = 900  # directions that vary within a genre
 
@@ -231,7 +241,9 @@ def strange_limits(prepared: Prepared, split: Split) -> list[list[float]]:
             out[judge] = strangeness(standardised(vectors[judge], mean, scale), usual)
     frames = float(np.median(prepared.passages.stops - prepared.passages.starts))
     lengths = [seconds for seconds in SHORT if seconds < 0.9 * frames * SECONDS]
-    limits = [round(float(np.quantile(out, STRANGE)) * EASE, 4) for out in found]
+    limits = [
+        round(float(np.quantile(out, share)) * ease, 4) for out, share, ease in zip(found, STRANGE, EASE, strict=True)
+    ]
     return [
         *([seconds, limit] for seconds, limit in zip(lengths, limits, strict=False)),
         [round(frames * SECONDS, 1), limits[-1]],

@@ -33,12 +33,13 @@ def sampled(decibels: NDArray[Any]) -> Floats:
 
     Returns
     -------
-    ndarray of float32, shape=(n_mels, max(1, round(n * 387 / 1293)))
-        Frame k is frame floor((k + 0.5) / (m + 0.5) * n) of the input, for m frames: for a clip of 30 s exactly those that were shared.
+    ndarray of float32, shape=(n_mels, m)
+        Frame k is frame floor((k + 0.5) x 3.337) of the input, as long as there are such, and one at least: for a clip of 30 s exactly
+        the 387 that were shared, and for its beginning those of them that lie in it.
     """
     n = decibels.shape[1]
-    m = max(round(n * CLIP_FRAMES / CLIP_OF), 1)
-    at = np.minimum(np.floor((np.arange(m) + 0.5) / (m + 0.5) * n).astype(np.int64), n - 1)
+    at = np.floor((np.arange(n // 3 + 1) + 0.5) * (CLIP_OF / (CLIP_FRAMES + 0.5))).astype(np.int64)
+    at = at[at < n] if n > at[0] else np.zeros(1, np.int64)
     out: Floats = np.asarray(decibels[:, at], np.float32)
     return out
 

@@ -40,7 +40,7 @@ from fugato.genre.hearing import hearer
 from fugato.models.names import home
 from fugato.read import read_audio
 from fugato.represent.logmel import RATE, log_mel, pieces
-from fugato.study.benchmark_genre import PROTOCOLS, benchmark_genre, markdown
+from fugato.study.benchmark_genre import PROTOCOLS, RECIPES, benchmark_genre, markdown
 
 FORMATS = {
     "WAV, 44.1 kHz stereo": ("WAV", 44_100, {}),
@@ -53,9 +53,7 @@ RUNS = 7
 
 def protocols(archive: Path, recipes: str | None, chosen: str | None) -> dict[str, Any]:
     """Every recipe under every protocol."""
-    from fugato.recipes import GENRE
-
-    names = recipes.split(",") if recipes else tuple(GENRE)
+    names = recipes.split(",") if recipes else RECIPES
     some = chosen.split(",") if chosen else PROTOCOLS
     table = benchmark_genre(archive, out=home() / "benchmark" / "genres", recipes=names, protocols=some)
     path = RESULTS / "genres_protocols.json"

@@ -6,6 +6,8 @@ The encoders are tiny and know nothing: random weights, saved as transformers sa
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +231,24 @@ def test_a_model_is_saved_without_its_encoder_and_asked_with_it(
     assert refused.value.kind == "no-model"
     with pytest.raises(FugatoError, match="no head on a pretrained encoder"):
         EncoderHead(load_model("composer"))
+
+
+def test_the_commands_train_a_head_and_name_genres_with_it(hubert: Path, tmp_path: Path) -> None:
+    folder = write_genres(tmp_path / "genres", each=4, seconds=4.0)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fugato", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    made = ("train", "genre", folder, "--recipe", "pretrained-encoder", "--out", tmp_path / "head")
+    assert run(*made).returncode == 2, "it needs an encoder"
+    done = run(*made, "--encoder", hubert, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["representation"]["name"] == "encoder-states"
+    done = run("genre", folder, "--model", tmp_path / "head", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 12 and all(answer["timeline"] for answer in answers)
+    right = sum(answer["name"] == Path(answer["input"]).parent.name for answer in answers)
+    assert right >= 10, "it has learnt from them"
+    assert run("train", "genre", folder, "--encoder", hubert, "--out", tmp_path / "other").returncode == 2

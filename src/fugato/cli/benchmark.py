@@ -86,14 +86,13 @@ def _genre(
     data: str, out: Path, recipes: str | None, protocols: str | None, budget: str, random_seed: int, as_json: bool
 ) -> None:
     """The recipes that name genres."""
-    from ..recipes import GENRE
-    from ..study.benchmark_genre import PROTOCOLS, benchmark_genre, markdown
+    from ..study.benchmark_genre import PROTOCOLS, RECIPES, benchmark_genre, markdown
 
     with spoken(), progress() as tell:
         table = benchmark_genre(
             data,
             out=out,
-            recipes=listed(recipes) if recipes is not None else tuple(GENRE),
+            recipes=listed(recipes) if recipes is not None else RECIPES,
             protocols=listed(protocols) if protocols is not None else PROTOCOLS,
             budget=budget,
             random_seed=random_seed,

@@ -80,6 +80,12 @@ def train(
     minutes: Annotated[
         float | None, typer.Option("--minutes", metavar="M", help="compose: learn for so long at most.")
     ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder", metavar="DIR", help="genre, pretrained-encoder: the folder of a transformers encoder."
+        ),
+    ] = None,
     only_open: Annotated[
         bool, typer.Option("--only-open", help="compose: only pieces whose licence lets the model be shared.")
     ] = False,
@@ -132,6 +138,7 @@ def train(
     about: dict[str, Any] = {"recipe": recipe or "mel-covariance"}
     if task == "genre":
         _only_for_composer(composers=composers, without=without, tuned=tuned)
+        about["encoder"] = encoder
     else:
         from ..train.tuned import read_tuned, recipe_of
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from fugato.answer import Answer, Guess, ModelName, Segment
 from fugato.errors import FugatoError
-from fugato.genre.heard import Heard
+from fugato.genre.heard import STRETCH, Heard
 from fugato.genre.hearing import FLOOR, Hearer, hearer
 from fugato.models import softmax
+from fugato.models.encoder_head import EncoderHead
 from fugato.read import SUFFIXES as MUSIC
 from fugato.read import read, read_audio
 from fugato.read.files import name_of
@@ -126,7 +127,9 @@ def _is_piece(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in MUSIC
 
 
-def _rendered(source: str | os.PathLike[str] | Score, asked: Hearer, top: int | None, started: float) -> Answer:
+def _rendered(
+    source: str | os.PathLike[str] | Score, asked: Hearer | EncoderHead, top: int | None, started: float
+) -> Answer:
     if isinstance(source, Score):
         score, name, sha256 = source, None, None
     else:
@@ -143,22 +146,19 @@ def _answer(
     recording: Recording,
     name: str | None,
     sha256: str | None,
-    asked: Hearer,
+    asked: Hearer | EncoderHead,
     top: int | None,
     started: float,
     said: Sequence[str] = (),
 ) -> Answer:
-    heard = [
-        _Passage(piece.start, piece.seconds, asked.hear(log_mel(piece.samples)))
-        for piece in pieces(recording)
-        if not piece.silent
-    ]
     card = asked.model.card
     temperature = float(card.calibration.get("temperature", 1.0))
+    if isinstance(asked, EncoderHead):
+        heard, probabilities = _by_encoder(recording, asked, temperature)
+    else:
+        heard, probabilities = _by_passages(recording, asked, temperature)
     seconds = np.array([passage.seconds for passage in heard])
     share = seconds / seconds.sum()
-    logs = np.stack([np.log(np.maximum(softmax(passage.heard.logits, temperature), FLOOR)) for passage in heard])
-    probabilities = softmax(share @ logs)
     strange = float(share @ np.array([passage.heard.strange for passage in heard]))
     threshold = float(card.calibration.get("known_threshold", 0.0))
     warnings = [*said, *recording.warnings]
@@ -185,6 +185,31 @@ def _answer(
         warnings=tuple(warnings),
         elapsed=time.perf_counter() - started,
     )
+
+
+def _by_passages(recording: Recording, asked: Hearer, temperature: float) -> tuple[list[_Passage], NDArray[np.float64]]:
+    """What was made of each passage, and of the whole: the geometric mean of their probabilities, longer ones counting more."""
+    heard = [
+        _Passage(piece.start, piece.seconds, asked.hear(log_mel(piece.samples)))
+        for piece in pieces(recording)
+        if not piece.silent
+    ]
+    seconds = np.array([passage.seconds for passage in heard])
+    logs = [np.log(np.maximum(softmax(passage.heard.logits, temperature), FLOOR)) for passage in heard]
+    return heard, softmax(np.average(logs, axis=0, weights=seconds))
+
+
+def _by_encoder(
+    recording: Recording, asked: EncoderHead, temperature: float
+) -> tuple[list[_Passage], NDArray[np.float64]]:
+    """The same by the user's own encoder: windows of its length, and the whole by its mean states."""
+    windows = list(asked.windows(recording))
+    heard = []
+    for window, logits in windows:
+        seconds = window.end - window.start
+        stretches = np.tile(logits, (max(round(seconds / STRETCH), 1), 1))
+        heard.append(_Passage(window.start, seconds, Heard(logits, False, stretches)))
+    return heard, softmax(asked.whole([window for window, _ in windows]), temperature)
 
 
 def _timeline(

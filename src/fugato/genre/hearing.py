@@ -12,6 +12,8 @@ from fugato.errors import FugatoError
 from fugato.genre.heard import Heard, n_stretches
 from fugato.genre.segments import SegmentHearer
 from fugato.models import Model, load_model, onnx_session, softmax
+from fugato.models.encoder_head import PART as HEAD
+from fugato.models.encoder_head import EncoderHead
 from fugato.represent import sound_covariance
 from fugato.represent.sampled_mel import SECONDS, sampled
 from fugato.represent.sound_covariance import LEAST_FRAMES, covariance_vector, standardised, strangeness
@@ -143,7 +145,7 @@ def _log(probabilities: NDArray[np.float64]) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def hearer(model: str) -> Hearer:
+def hearer(model: str) -> Hearer | EncoderHead:
     """The genre model of this name or folder, loaded once.
 
     Raises
@@ -160,6 +162,8 @@ def hearer(model: str) -> Hearer:
         )
     if found.has("covariance"):
         return CovarianceHearer(found)
+    if found.has(HEAD):
+        return EncoderHead(found)
     if found.has("segments"):
         return SegmentHearer(found)
     if found.has("network"):

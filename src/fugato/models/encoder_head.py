@@ -7,7 +7,7 @@ must be the same one. It needs the extra ``encoder``; NumPy does the rest.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -102,6 +102,11 @@ class EncoderHead:
 
     def logits(self, recording: Recording) -> Floats:
         """Scores of a whole recording before calibration, shape=(n_labels,): those of its mean states, as it was learnt."""
-        vector = self.encoder.embed(recording, seconds=float(self._about["seconds"]))
+        return self.whole([heard for heard, _ in self.windows(recording)])
+
+    def whole(self, heard: Sequence[Heard]) -> Floats:
+        """The same from all that was heard along a recording."""
+        lengths = np.array([h.end - h.start for h in heard])
+        vector = np.average([h.vector for h in heard], axis=0, weights=lengths).astype(np.float32)
         scores: Floats = head_logits(vector[None], self._head)[0]
         return scores

@@ -46,6 +46,7 @@ GENRE: Final[dict[str, str]] = {
     "feature-table": "fugato.recipes.feature_table",
     "mel-cnn": "fugato.recipes.mel_cnn",
     "mfcc-cnn": "fugato.recipes.mfcc_cnn",
+    "pretrained-encoder": "fugato.recipes.pretrained_encoder",
 }
 
 

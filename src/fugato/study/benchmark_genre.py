@@ -35,9 +35,10 @@ from fugato.recipes import recipe as find_recipe
 from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME
 from fugato.study.report import Predictions, report
-from fugato.train.genre import enough, passage_ids, report_failures, split_of, windows_of
+from fugato.train.genre import ENCODER, enough, passage_ids, report_failures, split_of, windows_of
 
 PROTOCOLS: Final = ("random-segments", "random-clips", "filtered-train", "filtered-train-valid", "artists")
+RECIPES: Final = tuple(recipe for recipe in GENRE if recipe != ENCODER)
 CLIP_FOLDS: Final = 10
 ARTIST_FOLDS: Final = 5
 SEGMENTS_LEARNT: Final = 0.8
@@ -93,7 +94,7 @@ def benchmark_genre(
     data: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str],
-    recipes: Sequence[str] = tuple(GENRE),
+    recipes: Sequence[str] = RECIPES,
     protocols: Collection[str] = PROTOCOLS,
     budget: str = "small",
     random_seed: int = 0,
@@ -132,6 +133,10 @@ def benchmark_genre(
     unknown = [p for p in protocols if p not in PROTOCOLS]
     if unknown:
         raise FugatoError("bad-option", f"There is no protocol {unknown[0]!r}; there are {', '.join(PROTOCOLS)}.")
+    if ENCODER in recipes:
+        raise FugatoError(
+            "bad-option", f"{ENCODER} needs an encoder: use  fugato train genre --encoder DIR --report DIR."
+        )
     hows = {name: find_recipe("genre", name) for name in recipes}
     task = _Task(data, Path(out), budget, random_seed, progress)
     try:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fugato import __version__
 from fugato.corpus import Piece
 from fugato.corpus.mel_archive import is_mel_archive
+from fugato.corpus.sounds import Clip, Sounds, load_sounds
 from fugato.corpus.splits import Split, grouped_kfold
 from fugato.errors import FugatoError
 from fugato.models import Card, check_target, save_model
@@ -30,6 +31,7 @@ from fugato.train.judge import Judged, cross_validate, known_threshold
 
 LEAST_RECORDINGS: Final = 3  # of a genre; with fewer nothing can be learnt and judged
 FOLDS: Final = 5
+ENCODER: Final = "pretrained-encoder"
 NAMED: Final = 5  # recordings or genres named in a warning; the rest are counted
 
 Ints = NDArray[np.int64]
@@ -53,6 +55,7 @@ def train_genre(
     nodes: int = 1,
     precision: str = "32-true",
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
+    encoder: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model that names genres.
@@ -74,6 +77,8 @@ def train_genre(
         unless at least 2 are asked for; 5 for other recipes.
     random_seed, progress, budget, resume, devices, nodes, precision, judged
         As `fugato.train.train`.
+    encoder : path, optional
+        Of "pretrained-encoder": the folder of a transformers audio encoder.
     settings
         Of the recipe, in place of its defaults.
 
@@ -99,32 +104,34 @@ def train_genre(
             "bad-option",
             f"{how.NAME} is a yardstick for  fugato benchmark genre  and makes no model that could answer.",
         )
+    if (encoder is None) == (recipe == ENCODER):
+        raise FugatoError("bad-option", f"The folder of an encoder is for the recipe {ENCODER}, which needs one.")
     check_target(out)
     started = time.perf_counter()
     working = Path(out).absolute().with_name(f"{Path(out).absolute().name}.training")
-    every = network and how.kind in EVERY_FRAME
-    passages = load_passages(data, working / "passages", every_frame=every, progress=_stage(progress, "listening"))
-    report_failures(passages.failed)
-    passages = passages.select(enough(passages))
-    labels, groups = np.array(passages.genres), np.array(passages.groups)
-    n_folds = min(asked, min(len(set(groups[labels == genre].tolist())) for genre in set(labels.tolist())))
-    if network:
-        made = _network(
-            how,
-            passages,
-            labels,
-            groups,
-            how.settings(settings, budget),
-            working,
-            n_folds,
-            random_seed,
-            progress,
-            {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision},
-        )
+    if encoder is not None:
+        made = _encoded(how, load_sounds(data), encoder, asked, random_seed, progress, settings)
     else:
-        made = _direct(how, passages, max(n_folds, 2), random_seed, progress, settings)
+        every = network and how.kind in EVERY_FRAME
+        passages = load_passages(data, working / "passages", every_frame=every, progress=_stage(progress, "listening"))
+        report_failures(passages.failed)
+        passages = passages.select(enough(passages))
+        folds_there = min(asked, _fewest_groups(passages.clips))
+        if network:
+            made = _network(
+                how,
+                passages,
+                how.settings(settings, budget),
+                working,
+                folds_there,
+                random_seed,
+                progress,
+                {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision},
+            )
+        else:
+            made = _direct(how, passages, max(folds_there, 2), random_seed, progress, settings)
     figures = made.judged.figures()
-    card = _card(name or Path(out).absolute().name, version, recipe, how, made, figures, passages, is_mel_archive(data))
+    card = _card(name or Path(out).absolute().name, version, recipe, made, figures, Path(data), is_mel_archive(data))
     card.made.update(random_seed=random_seed, seconds=round(time.perf_counter() - started))
     save_model(out, card, {**made.parts, "figures": figures})
     shutil.rmtree(working, ignore_errors=True)
@@ -138,14 +145,29 @@ class _Made:
     """What either way of training comes to."""
 
     judged: Judged
+    clips: Sequence[Clip]
     parts: dict[str, Any]
     protocol: str
     made: dict[str, Any]
+    representation: dict[str, Any]
     calibration: dict[str, Any]
 
 
 def enough(passages: Passages) -> Ints:
-    """Passages of the genres that have `LEAST_RECORDINGS`.
+    """Passages of the genres that have `LEAST_RECORDINGS`; parameters and errors as `_enough`."""
+    return _enough(passages.clips, passages.name)
+
+
+def _fewest_groups(clips: Sequence[Clip]) -> int:
+    """Artists or recordings of the genre that has fewest: more folds than that cannot all have it."""
+    groups: dict[str, set[str]] = {}
+    for clip in clips:
+        groups.setdefault(clip.genre, set()).add(clip.group or clip.id)
+    return min(len(found) for found in groups.values())
+
+
+def _enough(clips: Sequence[Clip], name: str) -> Ints:
+    """Places of the clips whose genres have `LEAST_RECORDINGS`.
 
     Raises
     ------
@@ -153,19 +175,19 @@ def enough(passages: Passages) -> Ints:
         ``bad-data`` where fewer than two genres have.
     """
     recordings: dict[str, set[str]] = {}
-    for clip in passages.clips:
+    for clip in clips:
         recordings.setdefault(clip.genre, set()).add(clip.group or clip.id)
     few = sorted(genre for genre, ids in recordings.items() if len(ids) < LEAST_RECORDINGS)
     if few:
         told = [f"{genre} ({len(recordings[genre])})" for genre in few]
         _log.warning("left out, with fewer than %d recordings or artists: %s", LEAST_RECORDINGS, _named(told))
-    kept = np.flatnonzero([clip.genre not in few for clip in passages.clips])
+    kept = np.flatnonzero([clip.genre not in few for clip in clips])
     if len(recordings) - len(few) < 2:
         raise FugatoError(
             "bad-data",
             f"Two genres with at least {LEAST_RECORDINGS} recordings each are needed to tell them apart; it has "
             f"{len(recordings) - len(few)}.",
-            passages.name or None,
+            name or None,
         )
     return kept
 
@@ -199,10 +221,54 @@ def _direct(
     calibration = {"strange_limits": how.strange_limits(prepared, split)} if hasattr(how, "strange_limits") else {}
     return _Made(
         judged,
+        kept.clips,
         how.export(prepared, fitted),
         f"{folds}-fold over artists or recordings (none on two sides)",
         {"settings": {**how.DEFAULTS, **settings}},
+        how.representation(),
         calibration,
+    )
+
+
+def _encoded(
+    how: Any,
+    sounds: Sounds,
+    encoder: str | os.PathLike[str],
+    folds: int,
+    random_seed: int,
+    progress: Progress | None,
+    settings: dict[str, float],
+) -> _Made:
+    """A head on the user's own encoder: every recording is heard once, then judged and fitted as others are."""
+    prepared = how.prepare(sounds, encoder, progress=_stage(progress, "listening"), **settings)
+    report_failures(prepared.failed)
+    prepared = prepared.select(_enough(prepared.clips, sounds.name))
+    clips: Sequence[Clip] = prepared.clips
+    labels = [clip.genre for clip in clips]
+    groups = [clip.group or clip.id for clip in clips]
+    folds = max(min(folds, _fewest_groups(clips)), 2)
+    split = grouped_kfold(labels, groups, folds, random_seed, ids=[clip.id for clip in clips])
+    split.check(groups)
+
+    class Head:
+        """The recipe as cross-validation calls one."""
+
+        @staticmethod
+        def fit(prepared: Any, rows: Ints, *_: Any, **chosen: float) -> Any:
+            return how.fit(prepared, rows, labels, chosen)
+
+    judged = cross_validate(
+        Head, prepared, labels, groups, split, progress=_stage(progress, "judging"), grid=None, **settings
+    )
+    fitted = how.fit(prepared, np.arange(len(labels)), labels, settings)
+    return _Made(
+        judged,
+        clips,
+        how.export(prepared, fitted),
+        f"{folds}-fold over artists or recordings (none on two sides)",
+        {"settings": {**how.DEFAULTS, **settings}},
+        how.representation(prepared),
+        {},
     )
 
 
@@ -253,8 +319,6 @@ def windows_of(passages: Passages, how: Any) -> Any:
 def _network(
     how: Any,
     passages: Passages,
-    labels: NDArray[Any],
-    groups: NDArray[Any],
     settings: dict[str, float],
     working: Path,
     folds: int,
@@ -270,8 +334,8 @@ def _network(
     made = networks.make(
         how,
         windows_of(passages, how),
-        labels.tolist(),
-        groups.tolist(),
+        list(passages.genres),
+        list(passages.groups),
         settings,
         working,
         folds=folds,
@@ -281,6 +345,7 @@ def _network(
     )
     return _Made(
         made.judged,
+        passages.clips,
         made.parts,
         made.protocol.replace("works", "artists or recordings").replace("work", "artist or recording"),
         {
@@ -291,6 +356,7 @@ def _network(
             "training_seconds": round(made.trained.seconds),
             "windows": {key: round(value, 4) for key, value in made.windows.items()},
         },
+        how.representation(),
         {},
     )
 
@@ -299,14 +365,13 @@ def _card(
     model_name: str,
     version: str,
     recipe: str,
-    how: Any,
     made: _Made,
     figures: dict[str, Any],
-    passages: Passages,
+    data: Path,
     archive: bool,
 ) -> Card:
     judged = made.judged
-    counts = Counter(passages.genres)
+    counts = Counter(clip.genre for clip in made.clips)
     shown = [
         {"name": key, "value": round(figures[key], 4), "protocol": made.protocol, "n": len(judged.truth)}
         | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
@@ -319,8 +384,8 @@ def _card(
         task="genre",
         recipe=recipe,
         labels={label: counts[label] for label in judged.labels},
-        representation=how.representation(),
-        corpora=({"name": passages.name or "folder", "licence": licence, "pieces": len(passages)},),
+        representation=made.representation,
+        corpora=({"name": data.stem or "folder", "licence": licence, "pieces": len(made.clips)},),
         figures=tuple(shown),
         calibration={
             "method": "temperature on held-out artists or recordings",

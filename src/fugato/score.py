@@ -231,9 +231,9 @@ class Score:
         return self._with_notes(
             notes,
             bars=bars[first : last + 1] - start,
-            tempos=_shift(self.tempos, start),
-            meters=_shift(self.meters, start),
-            keys=_shift(self.keys, start),
+            tempos=_shift(self.tempos, start, stop),
+            meters=_shift(self.meters, start, stop),
+            keys=_shift(self.keys, start, stop),
         )
 
     def _with_notes(self, notes: NDArray[Any], **changes: Any) -> Score:
@@ -346,10 +346,10 @@ def _tidy_meters(meters: Iterable[Meter]) -> tuple[Meter, ...]:
     return tuple(kept.values())
 
 
-def _shift(changes: tuple[Any, ...], start: float) -> tuple[Any, ...]:
-    """Tempos, meters or keys as they stand from `start` on, moved to 0."""
+def _shift(changes: tuple[Any, ...], start: float, stop: float) -> tuple[Any, ...]:
+    """Tempos, meters or keys as they stand from `start` to before `stop`, moved to 0."""
     before = [c for c in changes if c.onset <= start]
-    after = [c._replace(onset=c.onset - start) for c in changes if c.onset > start]
+    after = [c._replace(onset=c.onset - start) for c in changes if start < c.onset < stop - 1e-6]
     return (*([before[-1]._replace(onset=0.0)] if before else []), *after)
 
 

@@ -236,7 +236,7 @@ def test_bars_are_the_same_whatever_their_part_and_loudness() -> None:
 
 
 def test_gelu_is_that_of_the_trained_network() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="training needs the extra train")
     x = np.linspace(-6, 6, 400, dtype=np.float32)
     assert np.allclose(gelu(x), torch.nn.functional.gelu(torch.from_numpy(x)).numpy(), atol=2e-6)
 

@@ -23,7 +23,7 @@ def heads(path: Path) -> int:
 
 
 def test_every_note_is_on_a_page_and_the_pages_are_the_same_twice(tmp_path: Path) -> None:
-    pytest.importorskip("verovio")
+    pytest.importorskip("verovio", reason="engraving needs the extra scores")
     score = piece(3, 40)
     out = fugato.write(score, tmp_path / "a.svg")
     pages = sorted(tmp_path.glob("a*.svg"))
@@ -34,7 +34,7 @@ def test_every_note_is_on_a_page_and_the_pages_are_the_same_twice(tmp_path: Path
 
 
 def test_a_long_piece_has_several_pages(tmp_path: Path) -> None:
-    pytest.importorskip("verovio")
+    pytest.importorskip("verovio", reason="engraving needs the extra scores")
     fugato.write(piece(3, 600), tmp_path / "b.svg")
     assert (tmp_path / "b-2.svg").is_file() and heads(tmp_path / "b-2.svg") > 0
 
@@ -48,7 +48,7 @@ def test_without_verovio_the_message_says_what_to_install(tmp_path: Path, monkey
 
 
 def test_a_performance_and_a_bad_place_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("verovio")
+    pytest.importorskip("verovio", reason="engraving needs the extra scores")
     free = Score.from_notes([0.013, 0.377], [0.1, 0.2], [60, 61], beats="default")
     for score, out, kind in ((free, "a.svg", "unsupported"), (piece(3, 8), "nowhere/a.svg", "bad-output")):
         with pytest.raises(FugatoError) as caught:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from ..errors import FugatoError
 from . import show
 from .edge import FAILED, message
 from .output import JsonLines, is_table, print_json
+
+if TYPE_CHECKING:
+    from ..answer import Answer
 
 Ask = Callable[[list[str]], Iterable[dict[str, Any]]]
 
@@ -79,3 +82,19 @@ def answer_all(paths: list[str], ask: Ask, *, out: Path | None, resume: bool, as
         message(f"fugato: {failed:,} of {len(paths):,} could not be answered; their lines say why")
     if failed:
         raise typer.Exit(FAILED)
+
+
+def with_picture(ask: Callable[..., Answer], path: str, plot: Path, **options: Any) -> Iterator[dict[str, Any]]:
+    """The answer to one input, after its picture is drawn."""
+    from ..study.plot import plot as draw
+
+    try:
+        answer = ask(path, **options)
+    except FugatoError as error:
+        if error.input is None and error.kind in ("no-model", "bad-model", "bad-option"):
+            raise
+        yield {**error.to_dict(), "input": path}
+        return
+    draw(answer, plot)
+    message(f"fugato: the picture is in {plot}")
+    yield answer.to_dict()

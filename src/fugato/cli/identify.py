@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import FugatoError
-from .answering import answer_all, expand
-from .edge import message
+from .answering import answer_all, expand, with_picture
 
 
 def identify(
@@ -60,27 +59,12 @@ def identify(
     }
 
     def ask(todo: list[str]) -> Iterable[dict[str, Any]]:
+        if plot is not None and todo:
+            from ..composer import identify as one
+
+            return with_picture(one, todo[0], plot, **options)
         from ..composer import identify_many
 
-        if plot is not None and todo:
-            return _with_picture(todo[0], plot, **options)
         return identify_many(todo, jobs=jobs, **options)
 
     answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top)
-
-
-def _with_picture(path: str, plot: Path, **options: Any) -> Iterator[dict[str, Any]]:
-    """The answer to one input, after its picture is drawn."""
-    from ..composer import identify as ask
-    from ..write import plot as draw
-
-    try:
-        answer = ask(path, **options)
-    except FugatoError as error:
-        if error.input is None and error.kind in ("no-model", "bad-model", "bad-option"):
-            raise
-        yield {**error.to_dict(), "input": path}
-        return
-    draw(answer, plot)
-    message(f"fugato: the picture is in {plot}")
-    yield answer.to_dict()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fugato.corpus.splits import Split
 from fugato.errors import FugatoError
+from fugato.recipes.options import check_names
 from fugato.recipes.passages import Passages
 from fugato.represent import sound_covariance
 from fugato.represent.sampled_mel import SECONDS
@@ -162,11 +163,7 @@ def _enough(decibels: Floats) -> Floats:
 
 def check(settings: Mapping[str, float]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(settings.keys() - DEFAULTS.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
-        )
+    check_names(NAME, settings, DEFAULTS)
     for name, value in settings.items():
         if not math.isfinite(value) or value < 0 or (name in WHOLE and value != int(value)):
             wanted = "a whole number from 0" if name in WHOLE else "a number above 0"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fugato.errors import FugatoError
+from fugato.recipes.options import check_names
 from fugato.represent.chunks import FEATURES
 from fugato.represent.windows import KINDS, SOUND_KINDS, settings
 
@@ -160,11 +161,7 @@ class NetworkRecipe:
     def check(self, chosen: Mapping[str, float]) -> None:
         """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
         known = {**COMMON, **self.DEFAULTS}
-        unknown = sorted(chosen.keys() - known.keys())
-        if unknown:
-            raise FugatoError(
-                "bad-option", f"{self.NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(known)}."
-            )
+        check_names(self.NAME, chosen, known)
         for name, value in chosen.items():
             if not math.isfinite(value) or value < 0:
                 raise FugatoError("bad-option", f"The setting {name} is {value:g}; it must be 0 or more.")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
+from fugato.recipes.options import check_names
 from fugato.represent.note_events import NoteEvents, events_of_rows
 
 OPSET: Final = 17
@@ -27,11 +28,7 @@ def check_settings(
     name: str, chosen: Mapping[str, Any], defaults: Mapping[str, float], *, whole: Sequence[str]
 ) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(chosen.keys() - defaults.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{name} has no setting {', '.join(unknown)}; its settings are {', '.join(defaults)}."
-        )
+    check_names(name, chosen, defaults)
     for key, value in chosen.items():
         if not math.isfinite(value) or value < 0:
             raise FugatoError("bad-option", f"The setting {key} is {value:g}; it must be 0 or more.")

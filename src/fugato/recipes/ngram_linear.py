@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.recipes.counting import counted
+from fugato.recipes.options import check_names
 from fugato.represent import ngrams
 from fugato.write.network_picture import Layer
 
@@ -221,11 +222,7 @@ def piece_weights(
 
 def check(settings: Mapping[str, float]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(settings.keys() - DEFAULTS.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
-        )
+    check_names(NAME, settings, DEFAULTS)
     for name, value in settings.items():
         least = "above 0" if name == "penalty" else "0 or more"
         if not math.isfinite(value) or value < 0 or (value == 0 and name == "penalty"):

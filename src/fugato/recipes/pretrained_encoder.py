@@ -27,6 +27,7 @@ from fugato.corpus.sounds import Clip, Sounds
 from fugato.errors import FugatoError
 from fugato.models.encoder_head import PART, REPRESENTATION, head_logits
 from fugato.read import read_audio
+from fugato.recipes.options import check_names
 from fugato.represent.encoder import SECONDS, Encoder
 from fugato.write.network_picture import Layer
 
@@ -96,11 +97,7 @@ class Fitted:
 
 def check(chosen: Mapping[str, float]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(chosen.keys() - DEFAULTS.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
-        )
+    check_names(NAME, chosen, DEFAULTS)
     for name, value in chosen.items():
         if not math.isfinite(value) or value <= 0:
             raise FugatoError("bad-option", f"The setting {name} is {value:g}; it must be above 0.")

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fugato.errors import FugatoError
+from fugato.recipes.options import check_names
 from fugato.represent.tokens import BAR, CONTROLS, END, EVENT, FAMILIES, N_ATTRIBUTES, VOCABULARY
 
 NAME: Final = "remi-transformer"
@@ -233,11 +234,7 @@ def example(n_styles: int, rows: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 def check(chosen: Mapping[str, Any]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(chosen.keys() - DEFAULTS.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
-        )
+    check_names(NAME, chosen, DEFAULTS)
     for name, value in chosen.items():
         if not math.isfinite(value) or value < 0:
             raise FugatoError("bad-option", f"The setting {name} is {value:g}; it must be 0 or more.")

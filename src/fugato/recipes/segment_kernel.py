@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
 from fugato.genre.segments import CLIP, gaussian, kernel_scores
+from fugato.recipes.options import check_names
 from fugato.recipes.passages import Passages
 from fugato.represent.segment_statistics import VERSION, block_scale, segment_vector, segments, width
 
@@ -123,11 +124,7 @@ def prepare(passages: Passages, *, progress: Progress | None = None, **settings:
 
 def check(settings: Mapping[str, float]) -> None:
     """Raise FugatoError("bad-option") for a setting that there is not, or a value that makes no sense."""
-    unknown = sorted(settings.keys() - DEFAULTS.keys())
-    if unknown:
-        raise FugatoError(
-            "bad-option", f"{NAME} has no setting {', '.join(unknown)}; its settings are {', '.join(DEFAULTS)}."
-        )
+    check_names(NAME, settings, DEFAULTS)
     for name, value in settings.items():
         if not math.isfinite(value) or value <= 0:
             raise FugatoError("bad-option", f"The setting {name} is {value:g}; it must be a number above 0.")

@@ -56,6 +56,9 @@ def compose(
     program: Annotated[
         int | None, typer.Option("--program", metavar="N", help="General MIDI instrument, 0 to 127, of all parts.")
     ] = None,
+    humanise: Annotated[
+        float, typer.Option("--humanise", metavar="X", help="Play MIDI and sound as a person might; 1 is usual.")
+    ] = 0.0,
     soundfont: Annotated[
         Path | None, typer.Option("--soundfont", metavar="FILE", help="Play it with this soundfont (.sf2, .sf3).")
     ] = None,
@@ -85,6 +88,7 @@ def compose(
         tempo=tempo,
         key=key,
         program=program,
+        humanise=humanise,
         model=model,
     )
     lines = []

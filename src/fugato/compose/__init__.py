@@ -6,6 +6,7 @@ from fugato.compose.composing import compose, stream, variations
 from fugato.compose.composition import Composition, NewBar
 from fugato.compose.copies import CopyIndex
 from fugato.compose.generator import Generator, NoteLikelihood, load_generator
+from fugato.compose.playing import humanise
 
 __all__ = [
     "Composition",
@@ -14,6 +15,7 @@ __all__ = [
     "NewBar",
     "NoteLikelihood",
     "compose",
+    "humanise",
     "load_generator",
     "stream",
     "variations",

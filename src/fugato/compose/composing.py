@@ -31,6 +31,7 @@ def compose(
     tempo: float | None = None,
     key: str | None = None,
     program: int | None = None,
+    humanise: float = 0.0,
     model: str | os.PathLike[str] | Model | Generator = "compose",
 ) -> Composition:
     """Write new music.
@@ -63,6 +64,8 @@ def compose(
         "C" or "F# major", "a minor", "B-"; the seed's, or drawn.
     program : int, optional
         General MIDI program, 0 to 127, of all parts.
+    humanise : float
+        MIDI and sound are played with phrasing and accents, 1 as people do on average (`fugato.compose.humanise`); 0 plays as written.
     model : str, path, Model or Generator
 
     Returns
@@ -96,6 +99,7 @@ def compose(
         tempo,
         key,
         program,
+        humanise,
         model,
     )
     return request.written()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from fugato.compose.playing import humanise
 from fugato.score import Score
 
 
@@ -23,7 +25,7 @@ class Composition:
         ``seconds`` and ``notes_per_second``.
     options : dict
         Everything that made it: ``style``, ``seed``, ``bars``, ``key``, ``programs``, ``tempo``, ``temperature``, ``top_p``, ``guidance``,
-        ``random_seed``, ``infill``, ``model``.
+        ``random_seed``, ``humanise``, ``infill``, ``model``.
     """
 
     score: Score
@@ -42,6 +44,12 @@ class Composition:
         """The new bars alone."""
         first, last = self.report["new_bars"]
         return self.score.excerpt(first - 1, min(last, len(self.score.bars)) - 1)
+
+    @cached_property
+    def played(self) -> Score:
+        """For MIDI and sound: the score, humanised where that was asked for."""
+        amount = float(self.options.get("humanise") or 0.0)
+        return humanise(self.score, amount, int(self.options["random_seed"])) if amount else self.score
 
     @property
     def name(self) -> str:

@@ -47,6 +47,7 @@ class Request:
         tempo: float | None = None,
         key: str | None = None,
         program: int | None = None,
+        humanise: float = 0.0,
         model: str | os.PathLike[str] | Model | Generator = "compose",
     ) -> None:
         for name, value, low, high in (
@@ -58,6 +59,7 @@ class Request:
             ("random_seed", random_seed, 0, 2**63),
             ("tempo", tempo, 10, 500),
             ("program", program, 0, 127),
+            ("humanise", humanise, 0, 3),
         ):
             if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise FugatoError("bad-option", f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
@@ -92,7 +94,7 @@ class Request:
         own = self.seed.tempos[-1].qpm if self.seed is not None else float(self.usual.get("qpm") or USUAL_QPM)
         self.qpm = float(tempo) if tempo is not None else own
         self.tempo_given = tempo is not None
-        self.program = program
+        self.program, self.humanise = program, humanise
         if infill is not None:
             assert self.tokens is not None
             first, last = infill
@@ -179,6 +181,7 @@ class Request:
             "tempo": round(self.qpm, 2),
             **self.sampling,
             "random_seed": self.random_seed,
+            "humanise": self.humanise,
             "model": {"name": card.name, "version": card.version},
         }
 

@@ -55,11 +55,12 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     score = thing if isinstance(thing, Score) else getattr(thing, "score", None)
     if not isinstance(score, Score):
         raise FugatoError("bad-option", f"A Score can be written, not {type(thing).__name__}.")
+    played: Score = getattr(thing, "played", score)  # a composition may be played otherwise than it is written
     suffix = Path(out).suffix.lower()
     if suffix in (".mid", ".midi"):
         from .midi import midi_bytes
 
-        return put(check_place(out), midi_bytes(score, **options))
+        return put(check_place(out), midi_bytes(played, **options))
     if suffix in (".musicxml", ".xml", ".mxl"):
         from .musicxml import musicxml_bytes, mxl_bytes
 
@@ -72,7 +73,7 @@ def write(thing: Score | Any, out: str | os.PathLike[str], **options: Any) -> Pa
     if suffix == ".wav":
         from .wav import write_wav
 
-        return write_wav(score, out, **options)
+        return write_wav(played, out, **options)
     raise FugatoError(
         "bad-output",
         "A piece is written as .mid, .musicxml, .mxl, .svg or .wav; give it a name that ends so.",

@@ -20,6 +20,7 @@ from .genre import genre
 from .identify import identify
 from .models import models
 from .report import report
+from .serve import serve
 from .style import compare, embed, map, neighbours
 from .train import train
 from .tune import tune
@@ -40,6 +41,7 @@ COMMANDS: list[tuple[Callable[..., None], str]] = [  # command, its example
     (report, "fugato report my-model/ my-folder/ --out report/"),
     (benchmark, "fugato benchmark composer my-folder/ --out benchmark/"),
     (models, "fugato models composer"),
+    (serve, "fugato serve --port 8000"),
     (demo, "fugato demo"),
 ]
 

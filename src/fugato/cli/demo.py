@@ -6,7 +6,6 @@ found without importing music21, which would take longer than the demonstration.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,27 +13,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ..corpus.examples import EXAMPLES, examples
 from ..errors import FugatoError
 from . import show
 from .edge import FAILED, message, printable
 from .output import print_json
 
-# Path in music21's corpus without its suffix, and who wrote it. None of these works was in the training of the shipped model;
-# Monteverdi is there because it does not know him.
-PIECES: Final[tuple[tuple[str, str], ...]] = (
-    ("bach/bwv66.6", "Bach"),
-    ("handel/rinaldo/Lascia_chio_pianga", "Handel"),
-    ("haydn/opus74no1/movement3", "Haydn"),
-    ("mozart/k156/movement1", "Mozart"),
-    ("beethoven/opus18no1/movement3", "Beethoven"),
-    ("schubert/Lindenbaum", "Schubert"),
-    ("chopin/mazurka06-2", "Chopin"),
-    ("schumann_robert/dichterliebe_no2", "Schumann"),
-    ("joplin/maple_leaf_rag", "Joplin"),
-    ("monteverdi/madrigal.3.1", "Monteverdi"),
-)
+# Path in music21's corpus without its suffix, and who wrote it.
+PIECES: Final[tuple[tuple[str, str], ...]] = tuple((e.place, e.composer) for e in EXAMPLES if e.demo)
 PICTURED: Final = "chopin/mazurka06-2"
-SUFFIXES: Final = (".mxl", ".krn", ".xml", ".musicxml")
 
 
 def demo(
@@ -81,15 +68,11 @@ def corpus_files() -> Iterator[tuple[Path, str, str]]:
     FugatoError
         ``bad-data`` where music21 or its corpus is not installed.
     """
-    spec = importlib.util.find_spec("music21")
-    places = [Path(place) / "corpus" for place in (spec.submodule_search_locations or [])] if spec else []
     found = False
-    for name, composer in PIECES:
-        files = (place / (name + suffix) for place in places for suffix in SUFFIXES)
-        path = next((file for file in files if file.is_file()), None)
-        if path is not None:
+    for example, path in examples():
+        if example.demo:
             found = True
-            yield path, name, composer
+            yield path, example.place, example.composer
     if not found:
         raise FugatoError("bad-data", "The demonstration needs the pieces that come with music21; install it whole.")
 

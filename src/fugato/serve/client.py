@@ -1,0 +1,192 @@
+"""A small typed client: what the API answers, as objects.
+
+>>> from fugato.serve import Client  # doctest: +SKIP
+>>> with Client() as client:  # doctest: +SKIP
+...     client.identify("nocturne.mid")[0].name
+'Chopin'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import httpx
+from pydantic import TypeAdapter
+
+from fugato.errors import KINDS, FugatoError
+from fugato.serve import schemas
+
+ADDRESS: Final = "http://127.0.0.1:8000"
+WAIT: Final = 600.0  # seconds for an answer
+BETWEEN: Final = 0.2  # seconds between two looks at a job
+TRIES: Final = 60  # times that a busy server is asked again
+
+PathLike = str | os.PathLike[str]
+_ANSWERS: Final[TypeAdapter[list[schemas.Answer | schemas.Refusal]]] = TypeAdapter(
+    list[schemas.Answer | schemas.Refusal]
+)
+
+
+class Client:
+    """Asks a server that runs (`fugato serve`).
+
+    Parameters
+    ----------
+    address : str
+        Of the page.
+    token : str, optional
+        Where the server asks for one.
+    timeout : float
+        Seconds that an answer may take.
+
+    Raises
+    ------
+    FugatoError
+        From every method: what the server refuses, with its kind; ``bad-option`` where no server answers.
+    """
+
+    def __init__(self, address: str = ADDRESS, *, token: str | None = None, timeout: float = WAIT) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def health(self) -> schemas.Health:
+        """That the server answers, and its version."""
+        return schemas.Health.model_validate(self._get("/health"))
+
+    def identify(
+        self,
+        *files: PathLike,
+        explain: bool = False,
+        candidates: Sequence[str] | None = None,
+        top: int | None = None,
+        model: str = "composer",
+    ) -> list[schemas.Answer | schemas.Refusal]:
+        """Who wrote each of the files, as `fugato.identify`; a `Refusal` stands for one that cannot be answered."""
+        fields = {"explain": explain, "candidates": ",".join(candidates) if candidates else None, "top": top}
+        return _ANSWERS.validate_python(self._post("/api/identify", files, model=model, **fields).json())
+
+    def genre(
+        self, *files: PathLike, top: int | None = None, model: str = "genre"
+    ) -> list[schemas.Answer | schemas.Refusal]:
+        """Which genre each of the recordings is, as `fugato.genre`."""
+        return _ANSWERS.validate_python(self._post("/api/genre", files, top=top, model=model).json())
+
+    def compare(self, a: PathLike, b: PathLike) -> schemas.Comparison:
+        """How alike two pieces are in style, and whether they are the same work."""
+        return schemas.Comparison.model_validate(self._post("/api/compare", (a, b)).json())
+
+    def style_map(self, *files: PathLike, model: str = "composer") -> schemas.StyleMap:
+        """Three pieces or more as points of a picture."""
+        return schemas.StyleMap.model_validate(self._post("/api/map", files, model=model).json())
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def notes(self, file: PathLike) -> schemas.Notes:
+        """The notes of a piece in seconds and quarter notes."""
+        return schemas.Notes.model_validate(self._post("/api/notes", (file,)).json())
+
+    def sound(self, file: PathLike) -> schemas.Sound:
+        """The waveform and the mel spectrogram of a recording."""
+        return schemas.Sound.model_validate(self._post("/api/sound", (file,)).json())
+
+    def convert(self, file: PathLike, to: Literal["mid", "musicxml", "wav", "png"]) -> bytes:
+        """A piece as another kind of file."""
+        return self._post(f"/api/convert?to={to}", (file,)).content
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[dict[str, Any]]:
+        """The cards of all models."""
+        found: list[dict[str, Any]] = self._get("/api/models")
+        return found
+
+    def composers(self) -> schemas.Composers:
+        """The table of composers, and the styles that can be composed in."""
+        return schemas.Composers.model_validate(self._get("/api/composers"))
+
+    def examples(self) -> list[schemas.Example]:
+        """Pieces that come along."""
+        return [schemas.Example.model_validate(found) for found in self._get("/api/examples")]
+
+    def example(self, name: str) -> bytes:
+        """The file of an example."""
+        return self._ask("GET", f"/api/examples/{name}").content
+
+    # -- HTTP ----------------------------------------------------------------------------------------------------------
+
+    def _get(self, path: str) -> Any:
+        return self._ask("GET", path).json()
+
+    def _post(self, path: str, files: Sequence[PathLike] = (), **fields: Any) -> httpx.Response:
+        data = {name: _text(value) for name, value in fields.items() if value is not None}
+        with ExitStack() as stack:
+            try:
+                sent = [("files", (Path(file).name, stack.enter_context(open(file, "rb")))) for file in files]
+            except OSError as error:
+                raise FugatoError("bad-data", f"It cannot be opened: {error.strerror}.", str(error.filename)) from error
+            return self._ask("POST", path, data=data, files=sent)
+
+    def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Ask, again and again while the server is busy."""
+        for left in reversed(range(TRIES)):
+            for _, (_, file) in content.get("files") or ():
+                file.seek(0)
+            try:
+                response = self._http.request(method, path, **content)
+            except httpx.HTTPError as error:
+                raise FugatoError("bad-option", f"No server answers ({error}).", str(self._http.base_url)) from error
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or not left:
+                break
+            time.sleep(float(response.headers.get("Retry-After", 1)))
+        return _checked(response)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """The response, if it is no problem."""
+    if response.is_success:
+        return response
+    try:
+        said = response.json()
+        kind, detail, about = said.get("kind"), str(said["detail"]), said.get("input")
+    except (ValueError, KeyError, AttributeError):
+        kind, detail, about = None, f"The server answered {response.status_code}.", None
+    raise FugatoError(kind if kind in KINDS else "bad-option", detail, about)
+
+
+def events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    """Server-sent events, each as its name and what it carries."""
+    name, data = "message", ""
+    for line in lines:
+        if not line:
+            if data:
+                yield name, json.loads(data)
+            name, data = "message", ""
+        elif line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data += line[5:].strip()

@@ -1,0 +1,246 @@
+"""What goes in and out of the API, as typed models: the OpenAPI document is made of them, and the Python client gives them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Note = tuple[float, float, int, int, int]  # start and duration in seconds, pitch, velocity, part
+Share = Annotated[float, Field(ge=0, le=1)]
+
+ANSWER: Final[dict[str, Any]] = {
+    "input": "nocturne.mid",
+    "sha256": "9f2c…",
+    "task": "composer",
+    "name": "Chopin",
+    "probability": 0.91,
+    "known": True,
+    "ranking": [{"name": "Chopin", "probability": 0.91}, {"name": "Schumann", "probability": 0.04}],
+    "model": {"name": "composer", "version": "1.0.0"},
+    "music": {"notes": 812, "bars": 64, "seconds": 201.3},
+    "period": {"name": "Romantic", "probability": 0.97},
+    "repertoire": {"name": "keyboard", "probability": 0.99},
+    "work": None,
+    "evidence": None,
+    "warnings": [],
+    "elapsed": 0.012,
+}
+REFUSAL: Final[dict[str, Any]] = {
+    "input": "hum.mid",
+    "error": {
+        "kind": "too-short",
+        "message": "It has only 4 notes or chords one after another; at least 12 are needed to say anything.",
+    },
+}
+
+
+class Schema(BaseModel):
+    """An object of the API; fields that a later version adds are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+class Guess(Schema):
+    """A name with its probability."""
+
+    name: str
+    probability: Share
+
+
+class ModelName(Schema):
+    """Which model answered."""
+
+    name: str
+    version: str
+
+
+class Segment(Schema):
+    """A stretch of a recording, in seconds, with its own ranking."""
+
+    start: float
+    end: float
+    ranking: list[Guess]
+
+
+class Answer(Schema):
+    """Who wrote it, or which genre it is: the object that `fugato identify --json` prints."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [ANSWER]})
+
+    input: str | None
+    sha256: str | None
+    task: Literal["composer", "genre"]
+    name: str = Field(description="The top of the ranking, also when `known` is false.")
+    probability: Share
+    known: bool = Field(description="False when it is probably by none of the model's names.")
+    ranking: list[Guess]
+    model: ModelName
+    music: dict[str, Any]
+    period: Guess | None = None
+    repertoire: Guess | None = None
+    work: dict[str, Any] | None = Field(None, description="The piece itself where it was recognised.")
+    evidence: dict[str, Any] | None = Field(
+        None, description="Bars and patterns that spoke for a name, with `explain`."
+    )
+    timeline: list[Segment] | None = Field(None, description="Of a recording: the ranking every three seconds.")
+    parts: list[dict[str, Any]] | None = Field(None, description="Of a book of tunes: an answer for each.")
+    warnings: list[str]
+    elapsed: float
+
+
+class ErrorKind(Schema):
+    """What is wrong with an input."""
+
+    kind: str
+    message: str
+
+
+class Refusal(Schema):
+    """Stands in place of the answer to an input that cannot be answered."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [REFUSAL]})
+
+    input: str | None
+    error: ErrorKind
+
+
+class Problem(Schema):
+    """Problem details (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    kind: str | None = Field(None, description="Of the FugatoError, where it is one.")
+    input: str | None = None
+
+
+class Comparison(Schema):
+    """How alike two pieces are in style, and whether they are the same work."""
+
+    inputs: list[str]
+    task: Literal["compare"]
+    alike: Share = Field(description="Share of pairs of works by two composers that are less alike.")
+    alike_within: Share
+    cosine: float
+    same_work: bool
+    shared_grams: int
+    shared: Share
+    model: ModelName
+
+
+# -- seeing and hearing ------------------------------------------------------------------------------------------------
+
+
+class Part(Schema):
+    """An instrument or voice."""
+
+    name: str
+    program: int
+    drum: bool = False
+
+
+class Notes(Schema):
+    """What a piano roll and a player need of a piece."""
+
+    title: str
+    seconds: float
+    notes: list[Note] = Field(description="Start and duration in seconds, pitch, velocity, part.")
+    beats: list[tuple[float, float]] = Field(description="Start and duration in quarter notes, in the same order.")
+    bars: list[float] = Field(description="Start of each bar in seconds.")
+    parts: list[Part]
+    notated: bool = Field(description="Whether quarter notes mean beats.")
+    warnings: list[str]
+
+
+class Waveform(Schema):
+    """Lowest and highest sample of each column, from -1 to 1."""
+
+    rate: float = Field(description="Columns a second.")
+    min: list[float]
+    max: list[float]
+
+
+class Mel(Schema):
+    """A mel spectrogram as a picture, low bands at the bottom."""
+
+    png: str = Field(description="A data URL.")
+    seconds: float
+    low_hz: float
+    high_hz: float
+
+
+class Sound(Schema):
+    """The pictures of a recording."""
+
+    seconds: float
+    waveform: Waveform
+    mel: Mel
+    warnings: list[str]
+
+
+class Point(Schema):
+    """A piece on the map of style."""
+
+    input: str
+    x: float
+    y: float
+    name: str
+    probability: Share
+    known: bool
+
+
+class StyleMap(Schema):
+    """Pieces as points: near to each other where they are alike in style."""
+
+    points: list[Point]
+    left_out: list[Refusal]
+
+
+# -- what there is -----------------------------------------------------------------------------------------------------
+
+
+class Health(Schema):
+    """That the server answers."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ComposerEntry(Schema):
+    """A composer of the table."""
+
+    name: str
+    full: str
+    birth: int | None
+    death: int | None
+    years: str
+    period: str
+    repertoire: str
+    known: bool = Field(description="Whether the shipped model can name this composer.")
+    style: bool = Field(description="Whether the composing model has a style of this composer's own.")
+    seeds: int = Field(description="Pieces to go on from that come along.")
+
+
+class Composers(Schema):
+    """The table of composers, and what the composing model knows."""
+
+    composers: list[ComposerEntry]
+    styles: list[str]
+    periods: list[str]
+
+
+class Example(Schema):
+    """A piece or recording that comes along."""
+
+    name: str
+    title: str
+    composer: str
+    licence: str
+    kind: Literal["score", "recording"]
+    seed: bool
+    url: str

@@ -1,0 +1,178 @@
+"""The running server: its folder, its workers by what they are for, and what a route does with them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from fastapi import Request, UploadFile
+from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
+
+from fugato.errors import FugatoError
+from fugato.serve.folder import WorkFolder, suffix_of
+from fugato.serve.pool import Pool
+from fugato.serve.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LONGEST_NAME: Final = 255  # characters of an upload's name that come back
+AT_ONCE: Final = (
+    2  # files of one request that are asked about at the same time, so that many files leave room for others
+)
+COPY: Final = 1 << 20
+
+Result = TypeVar("Result")
+
+
+class Upload(NamedTuple):
+    """A file that was sent: where the server keeps it, and what its sender calls it."""
+
+    path: str
+    name: str
+
+
+class ClientGoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Server:
+    """What lives as long as the server runs.
+
+    Attributes
+    ----------
+    answers, sounds, writers : Pool
+        For notes; for recordings, which take longer; for composing, which gives way to both.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = WorkFolder(settings.place())
+        self._before = tempfile.tempdir
+        tempfile.tempdir = str(self.folder.temporary)  # parts of a request that are too large for memory
+        environment = self.folder.environment()
+        memory, worn = settings.worker_bytes, settings.worn_bytes
+        self.answers = Pool(settings.workers, environment, memory=memory, worn=worn)
+        self.sounds = Pool(1, environment, memory=memory, worn=worn, nice=1)
+        self._warming: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to warm up; requests are answered meanwhile."""
+        self._warming = asyncio.create_task(self.answers.warm("warm"))
+
+    async def close(self) -> None:
+        """Stop everything and remove the folder of this run."""
+        if self._warming is not None:
+            self._warming.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._warming
+        await asyncio.gather(self.answers.close(), self.sounds.close())
+        tempfile.tempdir = self._before
+        self.folder.close()
+
+    # -- one request -----------------------------------------------------------------------------------------------
+
+    def check(self, files: Sequence[UploadFile], least: int = 1, most: int | None = None) -> None:
+        """Refuse a request with too few or too many files."""
+        most = self.settings.files if most is None else most
+        if not least <= len(files) <= most:
+            kind = "too-large" if len(files) > most else "bad-option"
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise FugatoError(kind, f"{len(files)} files were sent; here it takes {wanted}.")
+
+    @contextlib.asynccontextmanager
+    async def uploads(self, files: Sequence[UploadFile]) -> AsyncIterator[tuple[list[Upload], Path]]:
+        """The files of a request in a folder of their own, which is removed afterwards."""
+        folder = await asyncio.to_thread(self.folder.request)
+        try:
+            yield [await _kept(file, folder, number) for number, file in enumerate(files)], folder
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+
+    async def each(
+        self, pool: Pool, call: str, uploads: Sequence[Upload], seconds: float, **options: Any
+    ) -> list[bytes]:
+        """A call for every file, `AT_ONCE` at a time, in the order of the files."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(upload: Upload) -> bytes:
+            async with gate:
+                try:
+                    return await pool.run(call, seconds=seconds, path=upload.path, name=upload.name, **options)
+                except FugatoError as error:
+                    from fugato.serve.work import OF_THE_REQUEST, to_json
+
+                    if error.kind in OF_THE_REQUEST:
+                        raise
+                    return to_json(FugatoError(error.kind, error.message, upload.name).to_dict())
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(upload)) for upload in uploads]
+        return [task.result() for task in tasks]
+
+
+async def _kept(file: UploadFile, folder: Path, number: int) -> Upload:
+    name = (file.filename or "upload")[:LONGEST_NAME]
+    path = folder / f"{number:03}{suffix_of(name)}"
+
+    def copy() -> None:
+        file.file.seek(0)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            shutil.copyfileobj(file.file, out, COPY)
+
+    await asyncio.to_thread(copy)
+    return Upload(str(path), name)
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client goes away.
+
+    Raises
+    ------
+    ClientGoneError
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGoneError
+        return task.result()
+    except* FugatoError as several:  # of a group of files: the first says it
+        raise _first(several) from None
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _first(group: BaseExceptionGroup[Any]) -> FugatoError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, FugatoError)
+    return error
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class FileOnce(FileResponse):
+    """A file that is removed, with its folder, when it was sent or nobody takes it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, os.path.dirname(self.path), ignore_errors=True))

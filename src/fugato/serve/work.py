@@ -1,0 +1,267 @@
+"""What the server's workers do: the functions that the command line calls, with files in and JSON or files out.
+
+Arguments are JSON values, since they cross a pipe; an upload is a `path` in the server's folder and the `name` that its sender gave it.
+Every function of `CALLS` returns bytes; those of `TELLING` are given a function that sends an event to the server at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fugato.errors import FugatoError
+
+OF_THE_REQUEST: Final = ("no-model", "bad-model", "bad-option")  # kinds that no other file would change
+COLUMNS: Final = 2_000  # of a picture of a recording, at most
+DIGITS: Final = 4  # of seconds and quarter notes
+WARMING: Final = 16  # notes that a worker is warmed up with
+
+
+def to_json(value: Any) -> bytes:
+    """`value` in UTF-8; names that are no Unicode text are written in ASCII escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+# -- naming --------------------------------------------------------------------------------------------------------------
+
+
+def identify(
+    path: str,
+    name: str,
+    explain: bool = False,
+    candidates: list[str] | None = None,
+    top: int | None = None,
+    model: str = "composer",
+) -> bytes:
+    """The answer object of a piece, or its error object."""
+    from fugato.composer import identify_many
+
+    def ask() -> dict[str, Any]:
+        (found,) = identify_many([path], model=model, candidates=candidates, explain=explain, top=top)
+        return found
+
+    return to_json(_answered(ask, name))
+
+
+def identify_score(path: str, model: str = "composer") -> bytes:
+    """The same of a Score that lies there as `Score.to_bytes` gives it: a piece that was composed."""
+    from fugato.composer import identify as one
+
+    return to_json(_answered(lambda: one(_score_at(path), model=model).to_dict(), None))
+
+
+def genre(path: str, name: str, top: int | None = None, model: str = "genre") -> bytes:
+    """The answer object of a recording, or its error object."""
+    from fugato.genre import genre as one
+
+    return to_json(_answered(lambda: one(path, model=model, top=top).to_dict(), name))
+
+
+def compare(paths: list[str], names: list[str]) -> bytes:
+    """The comparison of two pieces."""
+    from fugato.composer import compare as ask
+
+    with _Named(*zip(paths, names, strict=True)):
+        found = ask(*paths).to_dict()
+    return to_json({**found, "inputs": names})
+
+
+def place(path: str, name: str, model: str = "composer") -> bytes:
+    """Where a piece lies in the style space, and who is named as its composer; or its error object."""
+    from fugato.composer import embed
+    from fugato.composer import identify as one
+    from fugato.read import read
+
+    def ask() -> dict[str, Any]:
+        score = read(path)
+        answer = one(score, model=model, top=1, work=False)
+        return {
+            "name": answer.name,
+            "probability": round(answer.probability, 4),
+            "known": answer.known,
+            "vector": [round(float(v), 6) for v in embed(score)],
+        }
+
+    return to_json(_answered(ask, name))
+
+
+def lay_out(places: list[dict[str, Any]]) -> bytes:
+    """Vectors as points of a picture, as `fugato map` draws them."""
+    import numpy as np
+
+    from fugato.study.style_map import LEAST, layout
+
+    good = [place for place in places if "error" not in place]
+    if len(good) < LEAST:
+        raise FugatoError("bad-data", f"A map needs {LEAST} pieces; only {len(good)} can be read.")
+    points = layout(np.array([place.pop("vector") for place in good], np.float32))
+    for place, (x, y) in zip(good, points.tolist(), strict=True):
+        place.update(x=round(x, DIGITS), y=round(y, DIGITS))
+    return to_json({"points": good, "left_out": [place for place in places if "error" in place]})
+
+
+# -- looking and listening ---------------------------------------------------------------------------------------------
+
+
+def notes(path: str, name: str) -> bytes:
+    """What a piano roll and a player need of a piece."""
+    import numpy as np
+
+    from fugato.read import read
+    from fugato.score import seconds_at
+
+    with _Named((path, name)):
+        score = read(path)
+    if not len(score):
+        raise FugatoError("empty", "There are no notes in it.", name)
+    table = score.notes
+    columns = (table["onset_seconds"], table["duration_seconds"], table["pitch"], table["velocity"], table["part"])
+    beats = (table["onset"], table["duration"])
+    return to_json(
+        {
+            "title": score.title,
+            "seconds": round(score.seconds, DIGITS),
+            "notes": [list(row) for row in zip(*map(_rounded, columns), strict=True)],
+            "beats": [list(row) for row in zip(*map(_rounded, beats), strict=True)],
+            "bars": _rounded(seconds_at(score.tempos, np.asarray(score.bars))),
+            "parts": [{"name": part.name, "program": part.program, "drum": part.drum} for part in score.parts],
+            "notated": score.beats == "notated",
+            "warnings": list(score.warnings),
+        }
+    )
+
+
+def convert(path: str, name: str, out: str) -> bytes:
+    """A piece as the file `out`, of which the suffix says how: .mid, .musicxml, .wav or .png."""
+    from fugato.read import read
+
+    with _Named((path, name), (out, name)):
+        _written(read(path), Path(out))
+    return b"{}"
+
+
+def file_of_piece(path: str, report: dict[str, Any], options: dict[str, Any], out: str) -> bytes:
+    """A piece that was composed as a file; in a picture the new notes are marked."""
+    from fugato.compose import Composition
+
+    _written(Composition(_score_at(path), report, options), Path(out))
+    return b"{}"
+
+
+def sound(path: str, name: str) -> bytes:
+    """The waveform and the mel spectrogram of a recording."""
+    import numpy as np
+    from matplotlib import image
+
+    from fugato.read import read_audio
+    from fugato.represent.outline import outline
+
+    with _Named((path, name)):
+        seen = outline(read_audio(path))
+    low, high = (_rounded(np.asarray(side, np.float64)) for side in seen.wave[:, :COLUMNS])
+    picture = io.BytesIO()
+    image.imsave(picture, seen.mel[:, :COLUMNS], cmap="magma", origin="lower", format="png")
+    return to_json(
+        {
+            "seconds": round(seen.seconds, DIGITS),
+            "waveform": {"rate": round(1 / seen.wave_column, 6), "min": low, "max": high},
+            "mel": {
+                "png": "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode(),
+                "seconds": round(seen.mel.shape[1] * seen.mel_column, DIGITS),
+                "low_hz": round(float(seen.mel_hertz[0]), 1),
+                "high_hz": round(float(seen.mel_hertz[-1]), 1),
+            },
+            "warnings": list(seen.warnings),
+        }
+    )
+
+
+# -- helpers -----------------------------------------------------------------------------------------------------------
+
+
+def warm() -> bytes:
+    """Load what an answer about notes needs."""
+    from fugato.composer import identify as one
+    from fugato.score import Score
+
+    one(Score.from_notes(range(WARMING), [1] * WARMING, [60 + 7 * i % 12 for i in range(WARMING)]))
+    return b"{}"
+
+
+def _answered(ask: Callable[[], dict[str, Any]], name: str | None) -> dict[str, Any]:
+    """What is said of one input, under the name that its sender gave it; whatever goes wrong with it is its error object."""
+    try:
+        found = ask()
+        found["input"] = name
+        return found if name is not None or "error" in found else {"input": None, **found}
+    except MemoryError:
+        raise
+    except FugatoError as error:
+        if error.input is None and error.kind in OF_THE_REQUEST:
+            raise
+        return {**error.to_dict(), "input": name}
+    except Exception as error:  # noqa: BLE001 (as `fugato.read.worker`: whatever an analysis stumbles over, the others are answered)
+        traceback.print_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        message = f"It was read, but could not be analysed ({reason})."
+        return FugatoError("corrupt", message, name).to_dict()
+
+
+class _Named:
+    """Refusals name an upload as its sender did, not the server's copy of it."""
+
+    def __init__(self, *names: tuple[str, str]) -> None:
+        self.names = dict(names)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FugatoError) and error.input in self.names:
+            raise FugatoError(error.kind, error.message, self.names[error.input]) from error
+
+
+def _score_at(path: str) -> Any:
+    from fugato.score import Score
+
+    return Score.from_bytes(Path(path).read_bytes())
+
+
+def _written(thing: Any, out: Path) -> None:
+    from fugato.write import plot, write
+
+    if out.suffix == ".png":
+        plot(thing, out)
+    else:
+        write(thing, out)
+
+
+def _rounded(column: Any) -> list[Any]:
+    """A column as plain numbers, fractions to `DIGITS`."""
+    import numpy as np
+
+    return list((np.round(column.astype(np.float64), DIGITS) if column.dtype.kind == "f" else column).tolist())
+
+
+CALLS: Final[dict[str, Callable[..., bytes]]] = {
+    "identify": identify,
+    "identify_score": identify_score,
+    "genre": genre,
+    "compare": compare,
+    "place": place,
+    "lay_out": lay_out,
+    "notes": notes,
+    "convert": convert,
+    "file_of_piece": file_of_piece,
+    "sound": sound,
+    "warm": warm,
+}
+TELLING: Final[frozenset[str]] = frozenset()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from fugato.represent.sampled_mel import CLIP_FRAMES, CLIP_OF, from_levels, samp
 from fugato.represent.segment_statistics import segment_vector, segments, width
 from fugato.represent.sound_copies import changed_windows, copied
 from fugato.represent.sound_covariance import BLOCKS, LEAST_FRAMES, covariance_vector, edges, log_vector
+from fugato.study import benchmark_genre
 from fugato.train import train
 
 from .sound_files import KINDS, NO_MUSIC, RATE, beat, chords, encoded, melody, write_genres
@@ -445,6 +447,22 @@ def test_the_benchmark_judges_by_every_protocol_and_goes_on(folder: Path, tmp_pa
     again = run(*arguments)
     assert json.loads(again.stdout) == json.loads(done.stdout), "nothing was done twice: the seconds are the same"
     assert run("benchmark", "genre", folder, "--out", tmp_path / "c", "--protocols", "honest").returncode == 2
+
+
+def test_networks_stop_by_the_valid_part_and_else_by_artists_of_every_genre() -> None:
+    genres = tuple(kind for kind in KINDS for _ in range(20))
+    passages = SimpleNamespace(
+        genres=genres,
+        groups=tuple(f"{kind} artist {i // 2}" for kind in KINDS for i in range(20)),
+        clips=tuple(SimpleNamespace(id=f"{kind}.{i}") for kind in KINDS for i in range(20)),
+        split={"train": np.arange(0, 30), "valid": np.arange(30, 45), "test": np.arange(45, 60)},
+    )
+    judge = benchmark_genre._Network(SimpleNamespace(kind="mel"), SimpleNamespace(of=lambda every: passages, seed=0))  # type: ignore[arg-type]
+    learn, stop = judge._apart("filtered-train", passages.split["train"])
+    assert learn.tolist() == list(range(30)) and stop.tolist() == list(range(30, 45))
+    learn, stop = judge._apart("artists", np.arange(60))
+    assert sorted([*learn, *stop]) == list(range(60)) and {genres[i] for i in stop} == set(KINDS)
+    assert not {passages.groups[i] for i in learn} & {passages.groups[i] for i in stop}
 
 
 # -- the shipped model -------------------------------------------------------------------------------------------------

@@ -277,10 +277,7 @@ class _Network:
                 cut = round(VALID * len(some))
                 watch, use, asked = np.sort(some[:cut]), np.sort(some[cut:]), judge
             else:
-                kept = groups[rng.permutation(learn)]
-                stop = set(dict.fromkeys(kept.tolist()).keys() & _some(kept, VALID))
-                stopping = np.isin(groups[learn], list(stop))
-                use, watch = windows.of_pieces(learn[~stopping]), windows.of_pieces(learn[stopping])
+                use, watch = (windows.of_pieces(side) for side in self._apart(protocol, learn))
                 asked = windows.of_pieces(judge)
             folder = self.task.out / self.how.NAME / protocol / f"training-{number}"
             trained = fit(
@@ -307,15 +304,14 @@ class _Network:
             parts.append((judge, scores, number))
         return _joined(parts, truth, groups)
 
+    def _apart(self, protocol: str, learn: Ints) -> tuple[Ints, Ints]:
+        """Passages to learn from and passages to stop by: the collection's own valid part where that is not learnt from, else some artists."""
+        from fugato.train.networks import divide
 
-def _some(groups: NDArray[Any], share: float) -> set[str]:
-    """Groups, in the order in which they come, that hold about a share of the entries."""
-    found: set[str] = set()
-    for group in dict.fromkeys(groups.tolist()):
-        if np.isin(groups, list(found)).sum() >= share * len(groups):
-            break
-        found.add(group)
-    return found
+        passages = self.passages
+        if protocol == "filtered-train" and passages.split:
+            return learn, passages.split["valid"]
+        return divide(learn, list(passages.genres), list(passages.groups), passage_ids(passages), self.task.seed)
 
 
 def _segments(n: int, seed: int) -> tuple[Ints, Ints]:

@@ -305,7 +305,7 @@ class _Network:
         return _joined(parts, truth, groups)
 
     def _apart(self, protocol: str, learn: Ints) -> tuple[Ints, Ints]:
-        """Passages to learn from and passages to stop by: the collection's own valid part where that is not learnt from, else some artists."""
+        """Passages to learn from and to stop by: the collection's valid part where that is not learnt from, else some artists."""
         from fugato.train.networks import divide
 
         passages = self.passages

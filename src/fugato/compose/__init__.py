@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fugato.compose.composing import compose, stream, variations
+from fugato.compose.composing import best, compose, stream, variations
 from fugato.compose.composition import Composition, NewBar
 from fugato.compose.copies import CopyIndex
 from fugato.compose.generator import Generator, NoteLikelihood, load_generator
@@ -14,6 +14,7 @@ __all__ = [
     "Generator",
     "NewBar",
     "NoteLikelihood",
+    "best",
     "compose",
     "humanise",
     "load_generator",

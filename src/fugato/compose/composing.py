@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fugato.compose.composition import Composition, NewBar
@@ -142,5 +142,9 @@ def variations(number: int, keep: int = 1, *, random_seed: int | None = None, **
     model = options.get("model", "compose")
     if isinstance(model, str | os.PathLike | Model):
         options["model"] = load_generator(model)  # once for all
-    pieces = [compose(random_seed=first + i, **options) for i in range(number)]
+    return best([compose(random_seed=first + i, **options) for i in range(number)], keep)
+
+
+def best(pieces: Iterable[Composition], keep: int) -> list[Composition]:
+    """The `keep` pieces that the critic of `variations` likes best, best first."""
     return sorted(pieces, key=lambda piece: -float(piece.report.get("critic_score") or 0.0))[:keep]

@@ -18,31 +18,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from fugato import __version__
-from fugato.serve import catalogue, schemas
+from fugato.serve import catalogue, composing, live, schemas
+from fugato.serve.common import MEDIA, PROBLEMS, document, server_of
 from fugato.serve.guard import Guard
 from fugato.serve.problems import install
 from fugato.serve.settings import Settings
 from fugato.serve.state import ClientGoneError, FileOnce, Server, while_there
 
 PAGE: Final = Path(__file__).parent / "page"
-MEDIA: Final = {
-    "mid": "audio/midi",
-    "musicxml": "application/vnd.recordare.musicxml+xml",
-    "wav": "audio/wav",
-    "png": "image/png",
-}
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": schemas.Problem, "description": what}
-    for status, what in (
-        (400, "An option that makes no sense"),
-        (401, "The token is asked for"),
-        (403, "Asked by a page of another site"),
-        (404, "There is no such thing"),
-        (413, "Over a limit"),
-        (422, "The file or the request cannot be used"),
-        (429, "Too many at once: come again after Retry-After seconds"),
-    )
-}
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 
 Files = Annotated[list[UploadFile], File(description="One file or more, each named as the answer shall name it.")]
@@ -51,12 +34,6 @@ ComposerModel = Annotated[str, Form(pattern=NAME, description="A shipped or loca
 GenreModel = Annotated[str, Form(pattern=NAME, description="A shipped or local model.")]
 
 router = APIRouter(responses=PROBLEMS)
-
-
-def server_of(request: Request) -> Server:
-    """What this application works with."""
-    server: Server = request.app.state.server
-    return server
 
 
 def joined(answers: list[bytes]) -> Response:
@@ -226,13 +203,13 @@ async def health() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/api/models", response_model=list[dict[str, Any]], tags=["what there is"])
+@router.get("/api/models", response_model=list[schemas.Card], tags=["what there is"])
 def models() -> list[dict[str, Any]]:
     """The cards of the shipped and local models."""
     return catalogue.cards()
 
 
-@router.get("/api/models/{name}", response_model=dict[str, Any], tags=["what there is"])
+@router.get("/api/models/{name}", response_model=schemas.Card, tags=["what there is"])
 def model(name: str) -> dict[str, Any]:
     """The card of one model."""
     return catalogue.card(name)
@@ -331,7 +308,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(router)
+    for routes in (router, composing.router, live.router):
+        app.include_router(routes)
+    made = app.openapi
+    app.openapi = lambda: document(made())  # type: ignore[method-assign]
     install(app)
     app.add_exception_handler(ClientGoneError, _nobody)
     _add_page(app)

@@ -13,7 +13,8 @@ from fugato.corpus import all_composers
 from fugato.corpus.examples import LICENCE, Example, examples
 from fugato.errors import FugatoError
 from fugato.models import list_models, load_model
-from fugato.models.card import TASKS
+from fugato.models.card import TASKS, read_card
+from fugato.models.names import find_model
 
 RECORDED: Final = "-played"  # ends the name of an example that is a recording
 PLAYED: Final = ("bach-bwv66-6", "joplin-maple-leaf-rag")  # examples that are there as recordings too
@@ -29,6 +30,26 @@ def check_model(name: str) -> None:
     """
     if name not in TASKS and all(entry.name != name for entry in list_models()):
         raise FugatoError("no-model", f"There is no model {name!r}; GET /api/models lists them.")
+
+
+def check_composes(model: str) -> None:
+    """Refuse a model that cannot compose, or that is not there, before a job waits for it.
+
+    Raises
+    ------
+    FugatoError
+        ``no-model``, ``bad-model``.
+    """
+    try:
+        task = read_card(find_model(model)).task
+    except FugatoError as error:
+        if error.kind != "no-model":
+            raise
+        raise FugatoError(
+            "no-model", "This server has no such model that composes; fugato serve --model names one."
+        ) from None
+    if task != "compose":
+        raise FugatoError("bad-model", f"It is a model for the task {task!r}, and cannot compose.", model)
 
 
 def cards() -> list[dict[str, Any]]:
@@ -96,14 +117,19 @@ def _seeds() -> dict[str, int]:
 def listed_examples() -> list[dict[str, Any]]:
     """The pieces that come along; some of them also as recordings, played from their notes."""
     out = []
-    for found, _ in examples():
-        about = {"composer": found.composer, "licence": LICENCE}
-        score = {"name": found.name, "title": found.title, "kind": "score", "seed": True}
-        out.append({**score, **about, "url": f"/api/examples/{found.name}"})
+    for found, path in examples():
+        about: dict[str, Any] = {"composer": found.composer, "licence": LICENCE}
+        score: dict[str, Any] = {"name": found.name, "title": found.title, "kind": "score", "seed": True}
+        out.append({**score, **about, "file": found.name + path.suffix, "url": f"/api/examples/{found.name}"})
         if found.name in PLAYED:
             name = found.name + RECORDED
-            played = {"name": name, "title": f"{found.title}, played by the server", "kind": "recording", "seed": False}
-            out.append({**played, **about, "url": f"/api/examples/{name}"})
+            played: dict[str, Any] = {
+                "name": name,
+                "title": f"{found.title}, played by the server",
+                "kind": "recording",
+                "seed": False,
+            }
+            out.append({**played, **about, "file": f"{name}.wav", "url": f"/api/examples/{name}"})
     return out
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -47,6 +48,7 @@ class Worker:
     def __init__(self, environment: Mapping[str, str], memory: int, nice: int = 0) -> None:
         self.environment, self.memory, self.nice = dict(environment), memory, nice
         self.resident = 0  # bytes, after its last answer
+        self.used = time.monotonic()
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -224,11 +226,13 @@ class Pool:
             if worker.resident > self.worn:
                 worker.resident = 0
                 worker.kill()
+            worker.used = time.monotonic()
             self._idle.append(worker)
             self._free.release()
 
-    async def warm(self, name: str, /, **arguments: Any) -> None:
-        """Start every worker and call a function in it, so that what is loaded on first use is there."""
+    async def warm(self, name: str, /, *, workers: int | None = None, **arguments: Any) -> None:
+        """Start workers, all or so many, and call a function in them, so that what is loaded on first use is there."""
+        first = self.workers[-workers:] if workers is not None else self.workers  # the last are used first
 
         async def one(worker: Worker) -> None:
             try:
@@ -236,13 +240,22 @@ class Pool:
             except (FugatoError, FaultError) as error:
                 log.info("warming up: %s", error)
 
+        if self.waiting or len(self._idle) < len(self.workers):
+            return  # somebody needs them as they are
         for _ in self.workers:
             await self._free.acquire()
         try:
-            await asyncio.gather(*(one(worker) for worker in self.workers))
+            await asyncio.gather(*(one(worker) for worker in first))
         finally:
             for _ in self.workers:
                 self._free.release()
+
+    def rest(self, keep: int, seconds: float) -> None:
+        """End the processes of idle workers, all but the `keep` used last, that had nothing to do for so long."""
+        now = time.monotonic()
+        for worker in list(self._idle)[: len(self._idle) - keep]:
+            if now - worker.used > seconds:
+                worker.kill()
 
     async def close(self) -> None:
         """End all workers."""

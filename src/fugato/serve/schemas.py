@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
+from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 Note = tuple[float, float, int, int, int]  # start and duration in seconds, pitch, velocity, part
@@ -243,4 +244,137 @@ class Example(Schema):
     licence: str
     kind: Literal["score", "recording"]
     seed: bool
+    file: str = Field(description="What to call it.")
     url: str
+
+
+class Card(Schema):
+    """The card of a model, or why it cannot be used."""
+
+    name: str
+    shipped: bool = True
+    error: ErrorKind | None = None
+
+
+# -- composing ---------------------------------------------------------------------------------------------------------
+
+
+class ComposeOptions(BaseModel):
+    """What is asked of `fugato compose`."""
+
+    style: str | None = Field(None, max_length=80, description="A composer or a period.")
+    seed_composer: str | None = Field(
+        None, max_length=80, description="Go on from a piece by this composer that comes along."
+    )
+    bars: int | None = Field(None, ge=1, le=512, description="New bars; 32 where neither bars nor seconds are given.")
+    seconds: float | None = Field(None, ge=1, le=3600, allow_inf_nan=False, description="Length in place of bars.")
+    infill: str | None = Field(
+        None, pattern=r"^\d{1,4}:\d{1,4}$", description="Bars of the seed that are written anew, as 9:12."
+    )
+    temperature: float = Field(1.0, ge=0.05, le=5, description="Below 1 plainer, above 1 wilder.")
+    top_p: float = Field(0.95, ge=0.01, le=1, description="Share of probability that is drawn from.")
+    guidance: float = Field(1.5, ge=0, le=10, description="How strongly the style pulls.")
+    random_seed: int | None = Field(None, ge=0, le=2**53, description="Same seed, same piece; drawn where left out.")
+    tempo: float | None = Field(None, ge=10, le=500, description="Quarter notes a minute.")
+    key: str | None = Field(None, max_length=20, description="C, F# major, a minor.")
+    program: int | None = Field(None, ge=0, le=127, description="General MIDI instrument of all parts.")
+    humanise: float = Field(0.0, ge=0, le=3, description="How much MIDI and sound are played as a person might.")
+    variations: int = Field(1, ge=1, le=8, description="Pieces that are written.")
+    keep: int | None = Field(None, ge=1, le=8, description="The best of them that come back; all where left out.")
+    model: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="A model that composes.")
+
+
+class ComposeForm(ComposeOptions):
+    """The same, with a piece to go on from."""
+
+    seed: UploadFile | None = Field(None, description="A score: MIDI, MusicXML, kern or ABC.")
+
+
+class StreamOptions(ComposeOptions):
+    """The same, or a job that was started."""
+
+    job: str | None = Field(None, max_length=40, description="The job, where one was started already.")
+
+
+class Progress(Schema):
+    """How far a job is."""
+
+    bars: int = Field(description="New bars that are written.")
+    of: int | None = Field(description="Of how many, where it is known.")
+    variations: int
+
+
+class NewPiece(Schema):
+    """The report of a piece that was composed: that of `fugato compose --json`, with who is named as its composer."""
+
+    variation: int
+    name: str
+    bars: int
+    notes: int
+    new_bars: tuple[int, int]
+    options: dict[str, Any]
+    answer: dict[str, Any] | None = Field(
+        description="Who is named as the composer of the new bars, or an error object."
+    )
+    files: dict[str, str] = Field(description="Addresses by format: mid, musicxml, wav, png.")
+
+
+class Job(Schema):
+    """A piece that is being composed."""
+
+    job: str
+    status: Literal["waiting", "writing", "done", "failed", "stopped"]
+    progress: Progress
+    pieces: list[NewPiece]
+    problem: Problem | None
+
+
+class Bar(Schema):
+    """A bar as it is finished; the seed's come first."""
+
+    variation: int
+    bar: int
+    start: float
+    end: float
+    notes: list[Note]
+    programs: list[int]
+    seed: bool
+
+
+class Verdict(BaseModel):
+    """What a listener thinks of a piece."""
+
+    job: str = Field(max_length=40)
+    variation: int = Field(ge=1, le=8)
+    verdict: Literal["keep", "discard"]
+    comment: str = Field("", max_length=2000)
+
+
+# -- live --------------------------------------------------------------------------------------------------------------
+
+LiveNote = tuple[
+    Annotated[int, Field(ge=0, le=127)],
+    Annotated[float, Field(allow_inf_nan=False)],
+    Annotated[float, Field(allow_inf_nan=False)] | None,
+    Annotated[int, Field(ge=0, le=127)],
+]
+
+
+class Played(BaseModel):
+    """A message of a live client: new notes, or the beginning of another piece."""
+
+    notes: list[LiveNote] = Field(default=[], max_length=20_000, description="Pitch, onset, offset or null, velocity.")
+    reset: bool = False
+    explain: bool = False
+    model: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+
+
+class Heard(Schema):
+    """What a live server says after each message."""
+
+    notes: int
+    ranking: list[Guess]
+    known: bool
+    work: dict[str, Any] | None
+    elapsed: float
+    answer: Answer | None = None

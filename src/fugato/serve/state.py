@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from fugato.errors import FugatoError
 from fugato.serve.folder import WorkFolder, suffix_of
+from fugato.serve.jobs import Jobs
 from fugato.serve.pool import Pool
 from fugato.serve.settings import Settings
 
@@ -28,6 +29,8 @@ AT_ONCE: Final = (
     2  # files of one request that are asked about at the same time, so that many files leave room for others
 )
 COPY: Final = 1 << 20
+GIVING_WAY: Final = 5  # niceness of work that takes long
+IDLE: Final = 60.0  # seconds after which a worker that is not needed is ended
 
 Result = TypeVar("Result")
 
@@ -48,8 +51,9 @@ class Server:
 
     Attributes
     ----------
-    answers, sounds, writers : Pool
-        For notes; for recordings, which take longer; for composing, which gives way to both.
+    answers, sounds, writers, ears : Pool
+        For notes; for recordings, which take longer; for composing, which gives way to the others; for what is being played.
+    jobs : Jobs
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,20 +64,37 @@ class Server:
         environment = self.folder.environment()
         memory, worn = settings.worker_bytes, settings.worn_bytes
         self.answers = Pool(settings.workers, environment, memory=memory, worn=worn)
-        self.sounds = Pool(1, environment, memory=memory, worn=worn, nice=1)
-        self._warming: asyncio.Task[None] | None = None
+        self.sounds = Pool(1, environment, memory=memory, worn=worn, nice=GIVING_WAY)
+        self.writers = Pool(settings.writers, environment, memory=memory, worn=worn, nice=GIVING_WAY)
+        self.ears = Pool(1, environment, memory=memory, worn=worn)
+        self.listeners = 0  # live connections
+        self.jobs = Jobs(settings, self.folder, self.writers, self.answers, self.sounds)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to warm up; requests are answered meanwhile."""
-        self._warming = asyncio.create_task(self.answers.warm("warm"))
+        self._tasks = [asyncio.create_task(self._warm()), asyncio.create_task(self._rest())]
+
+    async def _warm(self) -> None:
+        await self.answers.warm("warm")
+        await self.writers.warm("warm_writer", workers=1, model=self.settings.compose_model)
+
+    async def _rest(self) -> None:
+        """End workers that had nothing to do for a while."""
+        while True:
+            await asyncio.sleep(IDLE / 4)
+            self.sounds.rest(0, IDLE)
+            self.writers.rest(1, IDLE)
+            if not self.listeners:
+                self.ears.rest(0, IDLE)
 
     async def close(self) -> None:
         """Stop everything and remove the folder of this run."""
-        if self._warming is not None:
-            self._warming.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._warming
-        await asyncio.gather(self.answers.close(), self.sounds.close())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.jobs.close()
+        await asyncio.gather(*(pool.close() for pool in (self.answers, self.sounds, self.writers, self.ears)))
         tempfile.tempdir = self._before
         self.folder.close()
 
@@ -92,7 +113,7 @@ class Server:
         """The files of a request in a folder of their own, which is removed afterwards."""
         folder = await asyncio.to_thread(self.folder.request)
         try:
-            yield [await _kept(file, folder, number) for number, file in enumerate(files)], folder
+            yield [await kept(file, folder, number) for number, file in enumerate(files)], folder
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
@@ -118,7 +139,8 @@ class Server:
         return [task.result() for task in tasks]
 
 
-async def _kept(file: UploadFile, folder: Path, number: int) -> Upload:
+async def kept(file: UploadFile, folder: Path, number: int) -> Upload:
+    """A file that was sent, in a folder of the server's own."""
     name = (file.filename or "upload")[:LONGEST_NAME]
     path = folder / f"{number:03}{suffix_of(name)}"
 

@@ -11,15 +11,25 @@ import io
 import json
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fugato.errors import FugatoError
+
+if TYPE_CHECKING:
+    from fugato.compose import Composition, NewBar
+    from fugato.score import Score
 
 OF_THE_REQUEST: Final = ("no-model", "bad-model", "bad-option")  # kinds that no other file would change
 COLUMNS: Final = 2_000  # of a picture of a recording, at most
 DIGITS: Final = 4  # of seconds and quarter notes
+LOOKED_AFTER: Final = 12  # new notes before a live listener looks for the work again
+RANKED: Final = 20  # names of a live ranking
 WARMING: Final = 16  # notes that a worker is warmed up with
+
+Tell = Callable[[dict[str, Any]], None]
 
 
 def to_json(value: Any) -> bytes:
@@ -184,6 +194,205 @@ def sound(path: str, name: str) -> bytes:
     )
 
 
+# -- composing -----------------------------------------------------------------------------------------------------------
+
+
+def compose(
+    tell: Tell,
+    folder: str,
+    seed: str | None = None,
+    seed_name: str | None = None,
+    seed_composer: str | None = None,
+    variations: int = 1,
+    keep: int | None = None,
+    random_seed: int | None = None,
+    infill: list[int] | None = None,
+    model: str = "compose",
+    **options: Any,
+) -> bytes:
+    """Pieces as `fugato compose` writes them, best first: their reports as JSON, their Scores in `folder` as NUMBER.score.
+
+    The new bars of each alone are NUMBER.new: who wrote the seed is no question. Each bar is told as it is finished, after those of
+    the seed.
+    """
+    import secrets
+
+    from fugato.compose import Composition, best, stream
+    from fugato.compose import compose as at_once
+    from fugato.compose.request import BARS, seed_by
+
+    first = secrets.randbelow(2**31) if random_seed is None else random_seed
+    system = _generator(model)
+    given: Score | None = None
+    if seed is not None:
+        from fugato.read import read
+
+        with _Named((seed, seed_name or "the seed")):
+            given = read(seed)
+    gap = (infill[0], infill[1]) if infill is not None else None
+    pieces: list[tuple[int, Composition]] = []
+    if options.get("seconds") is None:
+        tell({"bars_in_all": gap[1] - gap[0] + 1 if gap is not None else options.get("bars") or BARS})
+    for number in range(1, variations + 1):
+        named = seed_name
+        if seed_composer is not None:
+            given, named = seed_by(seed_composer, first + number - 1, whole=gap is not None)
+        asked = {**options, "infill": gap, "random_seed": first + number - 1, "model": system}
+        told = _Told(tell, number, given, gap, options.get("tempo"))
+        with _Named(("score", named or "the seed")):  # as a Score is called that has no name
+            writing = stream(seed=given, **asked) if hasattr(system, "job") else iter([at_once(seed=given, **asked)])
+            for item in writing:
+                if isinstance(item, Composition):
+                    report = {**item.options, "seed": named} if given is not None else item.options
+                    pieces.append((number, replace(item, options=report)))
+                    told.rest(item)
+                else:
+                    told.new(item)
+    numbers = {id(piece): number for number, piece in pieces}
+    kept = best([piece for _, piece in pieces], keep or variations)
+    for piece in kept:
+        number = numbers[id(piece)]
+        (Path(folder) / f"{number}.score").write_bytes(piece.score.to_bytes())
+        (Path(folder) / f"{number}.new").write_bytes(piece.continuation.to_bytes())
+    return to_json([{"variation": numbers[id(p)], "name": p.name, **p.to_dict()} for p in kept])
+
+
+class _Told:
+    """Bars of one piece as events, in seconds from its beginning."""
+
+    def __init__(
+        self, tell: Tell, variation: int, seed: Score | None, gap: tuple[int, int] | None, tempo: float | None
+    ) -> None:
+        from fugato.score import Tempo
+
+        self.tell, self.variation = tell, variation
+        self.told: set[int] = set()
+        self.tempos: tuple[Tempo, ...] | None = (Tempo(0.0, tempo),) if tempo is not None else None
+        if seed is not None:
+            if self.tempos is None:
+                self.tempos = tuple(t for t in seed.tempos if t.onset < max(seed.end, 1e-6))
+            for bar in range(1, len(seed.bars) + 1):
+                if gap is None or not gap[0] <= bar <= gap[1]:
+                    self._event(bar, float(seed.bars[bar - 1]), seed.excerpt(bar - 1, bar - 1), seed=True)
+
+    def new(self, bar: NewBar) -> None:
+        """A bar that was just finished."""
+        if self.tempos is None:
+            self.tempos = bar.score.tempos
+        self._event(bar.bar, bar.start, bar.score, seed=False)
+
+    def rest(self, piece: Composition) -> None:
+        """What a system that writes a piece at once has told nobody yet."""
+        first, last = piece.report["new_bars"]
+        self.tempos = piece.score.tempos
+        for bar in range(first, min(last, len(piece.score.bars)) + 1):
+            if bar not in self.told:
+                score = piece.score.excerpt(bar - 1, bar - 1)
+                self._event(bar, float(piece.score.bars[bar - 1]), score, seed=False)
+
+    def _event(self, bar: int, start: float, score: Score, seed: bool) -> None:
+        import numpy as np
+
+        from fugato.score import seconds_at
+
+        assert self.tempos is not None
+        table, tempos = score.notes, self.tempos
+        begin = seconds_at(tempos, table["onset"] + start)
+        length = seconds_at(tempos, table["onset"] + table["duration"] + start) - begin
+        columns = (begin, length, table["pitch"], table["velocity"], table["part"])
+        length_in_quarters = score.meters[0].bar_length
+        edges = seconds_at(tempos, np.array([start, start + length_in_quarters]))
+        self.told.add(bar)
+        self.tell(
+            {
+                "variation": self.variation,
+                "bar": bar,
+                "start": round(float(edges[0]), DIGITS),
+                "end": round(float(edges[1]), DIGITS),
+                "notes": [list(row) for row in zip(*map(_rounded, columns), strict=True)],
+                "programs": [part.program for part in score.parts],
+                "seed": seed,
+            }
+        )
+
+
+@lru_cache(maxsize=2)
+def _generator(model: str) -> Any:
+    from fugato.compose import load_generator
+
+    return load_generator(model)
+
+
+def warm_writer(model: str) -> bytes:
+    """Load what composing needs, and write a bar."""
+    from fugato.compose import compose as write
+
+    write(bars=1, random_seed=0, model=_generator(model))
+    return b"{}"
+
+
+# -- listening ---------------------------------------------------------------------------------------------------------
+
+
+class _Ear:
+    """A Listener of one connection, and the work that it recognised last."""
+
+    def __init__(self, model: str) -> None:
+        from fugato.composer import Listener
+
+        self.listener = Listener(model)
+        self.work: dict[str, Any] | None = None
+        self.looked = 0  # notes at the last look for the work
+
+
+_ears: dict[str, _Ear] = {}
+
+
+def listen(
+    session: str,
+    before: int,
+    notes: list[list[Any]],
+    model: str = "composer",
+    reset: bool = False,
+    explain: bool = False,
+) -> bytes:
+    """Who might have composed what is played: after new notes, of a connection that has sent `before` notes so far.
+
+    Notes are (pitch, onset, offset or null, velocity), in seconds. Where this process does not know the notes before, it says
+    ``lost``, and is sent them again.
+    """
+    from fugato.composer.listen import LIVE_NOTES
+
+    if reset or session not in _ears:
+        _ears[session] = _Ear(model)
+    ear = _ears[session]
+    listener = ear.listener
+    if len(listener) != before:
+        del _ears[session]
+        return to_json({"lost": True})
+    for pitch, onset, offset, *_ in notes:
+        listener.note(int(pitch), float(onset), None if offset is None else max(float(offset) - float(onset), 0.0))
+    count = len(listener)
+    if count - ear.looked >= LOOKED_AFTER and count <= LIVE_NOTES and listener.ranking:
+        ear.looked = count + count // 16  # the more there is, the less a few notes change
+        ear.work = listener.answer(top=1).work or ear.work
+    out: dict[str, Any] = {
+        "notes": count,
+        "ranking": [guess.to_dict() for guess in listener.ranking[:RANKED]],
+        "known": listener.known,
+        "work": ear.work,
+    }
+    if explain:
+        out["answer"] = listener.answer(explain=True).to_dict()
+    return to_json(out)
+
+
+def forget(session: str) -> bytes:
+    """The connection is closed."""
+    _ears.pop(session, None)
+    return b"{}"
+
+
 # -- helpers -----------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +438,7 @@ class _Named:
             raise FugatoError(error.kind, error.message, self.names[error.input]) from error
 
 
-def _score_at(path: str) -> Any:
+def _score_at(path: str) -> Score:
     from fugato.score import Score
 
     return Score.from_bytes(Path(path).read_bytes())
@@ -262,6 +471,10 @@ CALLS: Final[dict[str, Callable[..., bytes]]] = {
     "convert": convert,
     "file_of_piece": file_of_piece,
     "sound": sound,
+    "compose": compose,
+    "listen": listen,
+    "forget": forget,
     "warm": warm,
+    "warm_writer": warm_writer,
 }
-TELLING: Final[frozenset[str]] = frozenset()
+TELLING: Final = frozenset({"compose"})

@@ -69,6 +69,18 @@ def test_pieces_may_be_passed_over_and_the_index_travels() -> None:
     assert index.longest(np.zeros(0, int), np.zeros(0, int)) == c.NO_RUN
 
 
+def test_a_piece_that_is_learnt_again_is_indexed_once() -> None:
+    pieces = [melody(80, seed) for seed in (1, 2, 3)]
+    index, again = c.CopyIndex.build(pieces), c.CopyIndex.build([melody(80, 4), pieces[1]])
+    rest, stays = index.apart(again, 3)
+    assert stays.tolist() == [True, False, True]
+    both = rest.joined(again, 2)
+    assert [both.longest(*melody(80, seed)).piece for seed in (1, 3, 4, 2)] == [0, 1, 2, 3]
+    assert len(both.gram) == len(c.CopyIndex.build([*pieces, melody(80, 4)]).gram)
+    nothing, stays = index.apart(index, 3)
+    assert len(nothing.gram) == 0 and not stays.any()
+
+
 def test_the_line_of_a_score_is_that_of_its_steps() -> None:
     score = styled("Joplin", 2)
     for a, b in zip(c.line(score), c.line_of_rows(t.encode(score).rows), strict=True):

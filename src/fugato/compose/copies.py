@@ -21,6 +21,7 @@ from fugato.score import Score
 RUN: Final = 8  # pairs in a gram: nine notes
 WINDOW: Final = 8  # grams of which one is kept
 COMMON: Final = 40  # pieces with a gram, at most
+SAME: Final = 0.9  # share of a piece's grams by which it is another's
 _FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 
 Ints = NDArray[np.int64]
@@ -144,6 +145,23 @@ class CopyIndex:
             np.concatenate([self.piece.astype(np.int64), other.piece.astype(np.int64) + before]),
             np.concatenate([self.place.astype(np.int64), other.place.astype(np.int64)]),
         )
+
+    def apart(self, other: CopyIndex, n: int) -> tuple[CopyIndex, NDArray[np.bool_]]:
+        """This index without the pieces that `other` holds too (`SAME` of their grams in the same places), numbered anew.
+
+        Returns
+        -------
+        CopyIndex
+        ndarray of bool, shape=(n,)
+            Which of the `n` pieces stayed.
+        """
+        own, others = (i.gram.astype(np.uint64) << np.uint64(16) | i.place for i in (self, other))
+        piece = self.piece.astype(np.int64)
+        shared = np.bincount(piece, np.isin(own, others), minlength=n)
+        stays = shared < SAME * np.maximum(np.bincount(piece, minlength=n), 1)
+        kept = stays[piece]
+        number = np.cumsum(stays) - 1
+        return CopyIndex(self.gram[kept], number[piece[kept]].astype(np.uint16), self.place[kept]), stays
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         return {"gram": self.gram, "piece": self.piece, "place": self.place}

@@ -257,8 +257,9 @@ def copy_parts(phrases: ph.Phrases, base: Model | None = None) -> tuple[CopyInde
     works = [[phrases.pieces[i]["title"], phrases.pieces[i]["composer"]] for i in learnt]
     if base is not None and base.has("copies"):  # what the model to go on from has learnt stays guarded
         known = base.json("works")
-        index = CopyIndex.from_arrays(base.arrays("copies")).joined(index, len(known))
-        works = [*known, *works]
+        before, stays = CopyIndex.from_arrays(base.arrays("copies")).apart(index, len(known))
+        known = [work for work, stayed in zip(known, stays, strict=True) if stayed]
+        index, works = before.joined(index, len(known)), [*known, *works]
     rng = np.random.default_rng(0)
     runs = []
     for i in np.concatenate([phrases.of("valid"), phrases.of("test")]):
@@ -375,7 +376,9 @@ def _card(
         "figures": tuple(figures),
         "limits": (
             "It writes what its collection makes likely: phrases and cadences, no large form.",
-            "Its guard against copying knows its own training pieces and no others.",
+            "Its guard against copying knows its own training pieces and no others."
+            if hasattr(how, "build")
+            else "Nothing keeps it from copying its training pieces or from going round in circles.",
             "Labels and licences are those of the collections as they stand.",
         ),
         "licence": ("CC BY-SA 4.0" if share_alike else "Apache-2.0")

@@ -18,7 +18,7 @@ export class NotePlayer extends Transport {
   open = false; // more notes are coming
   #offset = 0; // place in the music where the clock was last set
   #since = 0; // audio clock at that moment
-  #next = 0; // first note that was not handed over
+  #handed = 0; // notes that start before this were handed over
   #timer = 0;
   #voice = null;
   #stalled = false;
@@ -38,7 +38,10 @@ export class NotePlayer extends Transport {
     this.notes.push(...notes);
     this.notes.sort((a, b) => a[0] - b[0]);
     this.duration = Math.max(this.duration, until, this.#end());
-    if (this.playing) this.#place(this.time);
+    if (this.playing && !this.#stalled) {
+      const now = this.time;
+      for (const note of notes) if (note[0] >= now - 0.05 && note[0] < this.#handed) this.#hand(note);
+    }
     if (this.#stalled && this.duration > this.#offset + MARGIN) this.#go();
     this.emit("state");
   }
@@ -51,7 +54,7 @@ export class NotePlayer extends Transport {
 
   get time() {
     if (!this.playing || this.#stalled) return this.#offset;
-    return Math.max(0, Math.min(this.duration, this.#offset + audio().context.currentTime - this.#since));
+    return Math.max(this.#offset, Math.min(this.duration, this.#offset + audio().context.currentTime - this.#since));
   }
 
   async play({ atOnce = false } = {}) {
@@ -80,7 +83,7 @@ export class NotePlayer extends Transport {
     const playing = this.playing;
     if (playing) this.#voice.silence();
     this.#offset = Math.max(0, Math.min(this.duration, seconds));
-    if (playing) this.#go();
+    if (playing) this.#go(AHEAD + LEAD); // what was handed over already is heard no more by then
     this.emit("time");
   }
 
@@ -102,29 +105,30 @@ export class NotePlayer extends Transport {
     this.stopped();
   }
 
-  #go() {
+  #go(lead = LEAD) {
+    this.#handed = this.#offset - (this.#stalled ? 0 : 0.05);
     this.#stalled = false;
-    this.#since = audio().context.currentTime + LEAD;
-    this.#next = this.notes.findIndex(([start, duration]) => start + duration > this.#offset + 0.02 && start >= this.#offset - 0.05);
-    if (this.#next < 0) this.#next = this.notes.length;
+    this.#since = audio().context.currentTime + lead;
   }
 
-  // After notes were added among those that wait: hand over what lies beyond the window that was already handed over.
-  #place(now) {
-    const from = now + (document.hidden ? AHEAD_HIDDEN : AHEAD);
-    const handed = this.notes[this.#next - 1]?.[0] ?? -1;
-    while (this.#next < this.notes.length && this.notes[this.#next][0] <= Math.min(handed, from)) this.#next++;
+  #hand([start, duration, pitch, velocity, part = 0]) {
+    const at = Math.max(this.#since + start - this.#offset, audio().context.currentTime);
+    this.#voice.note(this.#channel(part), pitch, velocity || 80, at, Math.max(0.05, duration));
   }
 
   #look() {
     if (!this.playing || this.#stalled) return;
     const now = this.time;
     const horizon = now + (document.hidden ? AHEAD_HIDDEN : AHEAD);
-    while (this.#next < this.notes.length && this.notes[this.#next][0] < horizon) {
-      const [start, duration, pitch, velocity, part = 0] = this.notes[this.#next++];
-      const at = this.#since + start - this.#offset;
-      this.#voice.note(this.#channel(part), pitch, velocity || 80, Math.max(at, audio().context.currentTime), Math.max(0.05, duration));
+    let low = 0;
+    let high = this.notes.length; // the first that was not handed over, by halving
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.notes[middle][0] < this.#handed) low = middle + 1;
+      else high = middle;
     }
+    for (; low < this.notes.length && this.notes[low][0] < horizon; low++) this.#hand(this.notes[low]);
+    this.#handed = Math.max(this.#handed, horizon);
     if (now < this.duration - 0.01) return;
     if (this.open) {
       this.#offset = this.duration;

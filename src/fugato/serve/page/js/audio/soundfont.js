@@ -1,11 +1,11 @@
 // The server's soundfont, played by SpessaSynth in an audio worklet. Loaded when sound is first wanted, and only if the server has one.
 
 const LIB = "/static/vendor/spessasynth_lib";
+const QUEUED = 0.26; // seconds of notes that may be on their way
 
 export class Soundfont {
-  constructor(synth, name) {
-    this.synth = synth;
-    this.name = name;
+  constructor(synth, out, name) {
+    Object.assign(this, { synth, out, name });
   }
 
   program(channel, program) {
@@ -25,8 +25,14 @@ export class Soundfont {
     this.synth.noteOff(channel, pitch);
   }
 
+  // Notes that are under way to the worklet cannot be called back: nothing is heard until they are over.
   silence() {
+    const { gain, context } = this.out;
+    gain.cancelScheduledValues(context.currentTime);
+    gain.setTargetAtTime(0, context.currentTime, 0.01);
+    gain.setTargetAtTime(1, context.currentTime + QUEUED, 0.005);
     this.synth.stopAll(false);
+    setTimeout(() => this.synth.stopAll(true), QUEUED * 900);
   }
 }
 
@@ -54,6 +60,8 @@ export async function loadSoundfont({ context, master }, progress = () => {}) {
   const synth = new WorkletSynthesizer(context);
   await synth.soundBankManager.addSoundBank(bytes, "main");
   await synth.isReady;
-  synth.connect(master);
-  return new Soundfont(synth, named ? named[1].replace(/\.\w+$/, "") : "soundfont");
+  const out = new GainNode(context, { gain: 1 });
+  synth.connect(out);
+  out.connect(master);
+  return new Soundfont(synth, out, named ? named[1].replace(/\.\w+$/, "") : "soundfont");
 }

@@ -3,7 +3,7 @@
     python benchmarks/foretell.py MODEL [MODEL …] --index INDEX.csv [--pieces 60]
 
 The models must have been trained on this index by tools/train_compose.py with its seed, so that their test part is the same. A piece of
-each of so many works, its first `NOTES` notes. Onset, pitch and duration are told apart as the systems tell them (see
+each of so many works, its first 300 notes. Onset, pitch and duration are told apart as the systems tell them (see
 docs/systems-that-compose.md); intervals are bootstrapped over works. Writes benchmarks/results/foretell.json.
 """
 
@@ -19,18 +19,13 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
-
 from fugato.compose import load_generator
 from fugato.corpus import load_corpus
-from fugato.errors import FugatoError
-from fugato.represent import tokens as t
-from fugato.score import Score
+from fugato.study.foretell import Held, excerpts, foretold, nats_a_note, parts_a_note
 from fugato.train import phrases as ph
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "foretell.json"
-NOTES = 300
 
 
 def without() -> tuple[str, ...]:
@@ -42,55 +37,24 @@ def without() -> tuple[str, ...]:
     return tuple(module.WITHOUT)
 
 
-def excerpts(phrases: ph.Phrases, most: int) -> list[tuple[Score, str, str]]:
-    """The beginning of one piece of each held-out work, with its composer and work."""
-    found: dict[str, tuple[Score, str, str]] = {}
-    for i in phrases.of("test"):
-        about = phrases.pieces[int(i)]
-        if about["group"] in found:
-            continue
-        rows = phrases.tokens(int(i))
-        score = t.decode(t.Tokens(rows, tuple(about["programs"])))
-        if len(score) < NOTES:
-            continue
-        last = int(score.bar_of(float(score.notes["onset"][NOTES - 1])))
-        found[about["group"]] = (score.excerpt(0, max(last - 1, 0)), about["composer"], about["group"])
-    works = sorted(found)
-    chosen = np.random.default_rng(0).permutation(len(works))[:most]
-    return [found[works[i]] for i in sorted(chosen.tolist())]
-
-
-def measured(model: str, pieces: list[tuple[Score, str, str]]) -> dict[str, Any]:
+def measured(model: str, pieces: list[Held]) -> dict[str, Any]:
     """Nats a note of one system, with an interval, and by part."""
     system = load_generator(model)
-    nats, notes, by = [], [], []
     began = time.process_time()
-    for score, composer, _ in pieces:
-        try:
-            found = system.nll(score, style=composer)
-        except FugatoError:  # a composer of whom it knows nothing
-            found = system.nll(score)
-        nats.append(found.nats)
-        notes.append(found.notes)
-        by.append(found.by)
-    draws = np.random.default_rng(1).integers(0, len(nats), (2000, len(nats)))
-    a, n = np.array(nats), np.array(notes)
-    low, high = np.quantile(a[draws].sum(axis=1) / n[draws].sum(axis=1), [0.025, 0.975])
+    found = foretold(system, pieces)
+    value = nats_a_note(found, [piece.work for piece in pieces])
+    made = system.model.card.made
     return {
         "model": system.model.card.name,
         "recipe": system.model.card.recipe,
-        "nats a note": round(float(a.sum() / n.sum()), 3),
-        "interval": [round(float(low), 3), round(float(high), 3)],
-        "by": {key: round(float(sum(b[key] for b in by) / n.sum()), 3) for key in by[0]},
-        "notes": int(n.sum()),
-        "works": len(nats),
+        "nats a note": round(value.value, 3),
+        "interval": [round(value.low, 3), round(value.high, 3)],
+        "by": {key: round(part, 3) for key, part in parts_a_note(found).items()},
+        "notes": sum(f.notes for f in found),
+        "works": len(pieces),
         "seconds": round(time.process_time() - began, 1),
-        "made": {
-            k: v
-            for k, v in system.model.card.made.items()
-            if k in ("epochs", "steps", "parameters", "notes", "seconds")
-        },
-        "settings": system.model.card.made.get("settings", {}),
+        "made": {k: v for k, v in made.items() if k in ("epochs", "steps", "parameters", "notes", "seconds")},
+        "settings": made.get("settings", {}),
     }
 
 

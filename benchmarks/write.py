@@ -11,7 +11,6 @@ Writes benchmarks/results/write.json.
 from __future__ import annotations
 
 import argparse
-import base64
 import importlib.util
 import json
 import os
@@ -19,6 +18,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ import numpy as np
 
 import fugato
 from fugato.errors import FugatoError
-from fugato.read.limits import DEFAULT_LIMITS
 from fugato.score import Key, Score
+from fugato.study.read_back import by_music21, by_verovio, same
 from fugato.write.midi import midi_bytes
 from fugato.write.musicxml import musicxml_bytes
 from fugato.write.spelling import spell
@@ -56,30 +56,6 @@ def schema() -> Any:
     return etree.XMLSchema(etree.fromstring(text.encode()))
 
 
-def same(found: Score, wanted: Score) -> bool:
-    """Whether two Scores have the same onsets and pitches."""
-    a, b = (
-        np.array(sorted(zip(np.round(s.notes["onset"], 2), s.notes["pitch"], strict=True))) for s in (found, wanted)
-    )
-    return a.shape == b.shape and bool(np.abs(a - b).max() < 0.02)
-
-
-def by_music21(data: bytes) -> Score:
-    from music21 import converter
-
-    from fugato.read.streams import score_of_streams
-
-    return score_of_streams([converter.parseData(data.decode(), format="musicxml")], "musicxml", DEFAULT_LIMITS)
-
-
-def by_verovio(data: bytes) -> Score:
-    import verovio
-
-    toolkit = verovio.toolkit()
-    toolkit.loadData(data.decode())
-    return fugato.read(base64.b64decode(toolkit.renderToMIDI()))
-
-
 def spelling(path: Path) -> tuple[int, int]:
     """Notes spelt as printed, and all notes."""
     from music21 import converter
@@ -100,6 +76,12 @@ def spelling(path: Path) -> tuple[int, int]:
     return sum((n.letter, n.alter) == found[r] for n, r in zip(names, rows, strict=True)), len(rows)
 
 
+def agrees(reader: Callable[[bytes], Score | None], data: bytes, score: Score) -> bool:
+    """Whether a reader finds the notes of a Score in a document."""
+    found = reader(data)
+    return found is not None and same(found, score)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=40)
@@ -108,10 +90,10 @@ def main() -> None:
     from lxml import etree
 
     valid = schema()
-    readers: dict[str, Callable[[bytes], Score]] = {
+    readers: dict[str, Callable[[bytes], Score | None]] = {
         "fugato": lambda data: fugato.read(data, name="piece.musicxml"),
         "music21": by_music21,
-        "verovio": by_verovio,
+        "verovio": lambda data: by_verovio([data])[0],
     }
     counts = dict.fromkeys(("pieces", "notes", "valid", "midi", *readers), 0)
     right = spelt = 0
@@ -133,7 +115,7 @@ def main() -> None:
         checks: dict[str, Callable[[], bool]] = {
             "valid": lambda data=data: bool(valid.validate(etree.fromstring(data))),
             "midi": lambda score=score: same(fugato.read(midi_bytes(score)), score),
-            **{r: lambda read=read, data=data, score=score: same(read(data), score) for r, read in readers.items()},
+            **{r: partial(agrees, read, data, score) for r, read in readers.items()},
         }
         for what, check in checks.items():
             if check():

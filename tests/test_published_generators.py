@@ -256,7 +256,7 @@ def test_settings_that_make_no_sense_and_fine_tuning_are_refused(
 def test_the_benchmark_reads_the_same_pieces_for_all(systems: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
     module = importlib.import_module("foretell")
-    pieces = [(styled("Bach", i), "Bach", str(i)) for i in (50, 51)]
+    pieces = [module.Held(styled("Bach", i), "Bach", str(i)) for i in (50, 51)]
     found = [module.measured(str(system.model.folder), pieces) for system in systems.values()]
     assert len({f["notes"] for f in found}) == 1 and {f["recipe"] for f in found} == set(TINY)
     for f in found:

@@ -353,20 +353,31 @@ def _shift(changes: tuple[Any, ...], start: float, stop: float) -> tuple[Any, ..
     return (*([before[-1]._replace(onset=0.0)] if before else []), *after)
 
 
-def piano_roll_svg(score: Score, width: int = 720, height: int = 160, max_notes: int = 5000) -> str:
-    """A small piano roll as SVG for notebooks; long pieces show their first `max_notes` notes."""
+def piano_roll_svg(
+    score: Score, width: int = 720, height: int = 160, max_notes: int = 5000, new: NDArray[np.bool_] | None = None
+) -> str:
+    """A small piano roll as SVG for notebooks; long pieces show their first `max_notes` notes.
+
+    `new`, shape=(m,) like ``score.pitched``, says which notes were written after the others; those are of the class "new", the others grey.
+    """
     notes = score.pitched[:max_notes]
     if not len(notes):
         return "<svg/>"
     low, high = int(notes["pitch"].min()) - 1, int(notes["pitch"].max()) + 2
     span = max(float((notes["onset"] + notes["duration"]).max()), 1e-6)
     row = height / (high - low)
-    boxes = "".join(
+    boxes = [
         f'<rect x="{n["onset"] / span * width:.1f}" y="{(high - 1 - n["pitch"]) * row:.1f}" '
         f'width="{max(n["duration"] / span * width, 0.8):.1f}" height="{max(row * 0.9, 0.8):.1f}"/>'
         for n in notes
-    )
+    ]
+    if new is None:
+        drawn = f'<g fill="#2f5d8a">{"".join(boxes)}</g>'
+    else:
+        old = "".join(box for box, is_new in zip(boxes, new, strict=False) if not is_new)
+        drawn = f'<g fill="#aab2bd">{old}</g>'
+        drawn += f'<g class="new" fill="#2f5d8a">{"".join(box for box, is_new in zip(boxes, new, strict=False) if is_new)}</g>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="piano roll"><g fill="#2f5d8a">{boxes}</g></svg>'
+        f'role="img" aria-label="piano roll">{drawn}</svg>'
     )

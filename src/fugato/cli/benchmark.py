@@ -14,7 +14,9 @@ from .train import listed, progress, spoken
 
 
 def benchmark(
-    task: Annotated[str, typer.Argument(metavar="composer|genre", help="What the models are to name.")],
+    task: Annotated[
+        str, typer.Argument(metavar="composer|genre|compose", help="What the models are to name, or that they compose.")
+    ],
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
     ],
@@ -46,9 +48,57 @@ def benchmark(
     ] = "small",
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same table.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    systems: Annotated[
+        str | None,
+        typer.Option(
+            "--systems",
+            metavar="A,B",
+            help="compose: only these of chord-lstm-argmax, chord-lstm, pitch-duration-lstm, markov, unguarded, unconditioned, ours.",
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="RECIPE=DIR", help="compose: the model of a recipe; may be repeated."),
+    ] = None,
+    pieces: Annotated[int, typer.Option("--pieces", min=2, metavar="N", help="compose: of each system.")] = 100,
+    bars: Annotated[int, typer.Option("--bars", min=2, metavar="N", help="compose: of each piece.")] = 32,
+    seed_bars: Annotated[
+        int, typer.Option("--seed-bars", min=1, metavar="N", help="compose: of each seed, not measured.")
+    ] = 8,
+    listen: Annotated[
+        Path | None,
+        typer.Option(
+            "--listen", metavar="OUT.html", help="compose: a page on which ten seeds can be heard in all systems."
+        ),
+    ] = None,
+    read_back: Annotated[
+        int | None,
+        typer.Option("--read-back", min=0, metavar="N", help="compose: read only so many pieces back, a second each."),
+    ] = None,
+    judge: Annotated[
+        str, typer.Option("--judge", metavar="NAME|DIR", help="compose: the model that names composers.")
+    ] = "composer",
+    only_open: Annotated[
+        bool, typer.Option("--only-open", help="compose: only pieces whose licence lets a model be shared.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
-    """Train all recipes under the published protocols and under an honest one, and put them side by side."""
+    """Train all recipes under the published protocols and under an honest one, or let systems compose, and put them side by side."""
+    if task == "compose":
+        _only_for_others(recipes=recipes, protocols=protocols, composers=composers, only=only)
+        options = {
+            "pieces": pieces,
+            "bars": bars,
+            "seed_bars": seed_bars,
+            "listen": listen,
+            "read_back": read_back,
+            "judge": judge,
+        }
+        chosen = {"without": listed(without or ""), "only_open": only_open, "budget": budget}
+        _compose(data, out, systems, model, as_json, random_seed=random_seed, jobs=jobs, **options, **chosen)
+        return
+    if systems is not None or model is not None or listen is not None:
+        raise FugatoError("bad-option", "--systems, --model and --listen are for systems that compose.")
     if task == "genre":
         if composers is not None or without is not None or only is not None:
             raise FugatoError("bad-option", "--composers, --without and --only are for indexes of pieces.")
@@ -99,6 +149,47 @@ def _genre(
             progress=tell,
         )
     _say(table, markdown(table), out, as_json)
+
+
+def _compose(
+    data: str, out: Path, systems: str | None, models: list[str] | None, as_json: bool, **options: Any
+) -> None:
+    """The systems that compose."""
+    from ..study.benchmark_compose import benchmark_compose
+    from ..study.compose_systems import SYSTEMS
+    from ..study.compose_table import markdown
+
+    given = {}
+    for model in models or []:
+        recipe, equals, folder = model.partition("=")
+        if not equals or not folder:
+            raise FugatoError("bad-option", f"--model takes RECIPE=DIR, as in --model markov=my-chain/, not {model!r}.")
+        given[recipe.strip()] = folder.strip()
+    with spoken(), progress() as tell:
+        table = benchmark_compose(
+            data,
+            out=out,
+            models=given,
+            systems=listed(systems) if systems is not None else tuple(SYSTEMS),
+            progress=tell,
+            **options,
+        )
+    for recipe, why in table["left out"].items():
+        message(f"fugato: {recipe} is left out: {why}")
+    for about in table["models"].values():
+        if not about["learnt this collection"]:
+            message(
+                f"fugato: {about['name']} has not learnt the learnt part of this collection; it may know works that are held out here"
+            )
+    _say(table, markdown(table), out, as_json)
+    if options["listen"] is not None:
+        message(f"fugato: what they wrote can be heard on {options['listen']}")
+
+
+def _only_for_others(**options: Any) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise FugatoError("bad-option", f"--{given[0]} is not for systems that compose.")
 
 
 def _say(table: dict[str, Any], text: str, out: Path, as_json: bool) -> None:

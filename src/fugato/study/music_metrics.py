@@ -370,25 +370,34 @@ def overlap_area(a: Floats, b: Floats) -> float:
     if low == high:
         return 1.0
     x = np.linspace(low, high, POINTS)
-    return float(np.trapezoid(np.minimum(_density(a, x), _density(b, x)), x))
+    return float(np.trapezoid(np.minimum(density(a, x), density(b, x)), x))
 
 
 def kl_distance(a: Floats, b: Floats) -> float:
     """mgeval's Kullback-Leibler distance: each density at `POINTS` places over its own range, scaled to add up to 1."""
-    p = _density(a, np.linspace(a.min(), a.max(), POINTS))
-    q = _density(b, np.linspace(b.min(), b.max(), POINTS))
+    p = density(a, np.linspace(a.min(), a.max(), POINTS))
+    q = density(b, np.linspace(b.min(), b.max(), POINTS))
     p, q = p / p.sum(), q / q.sum()
     used = p > 0
     with np.errstate(divide="ignore"):
         return float((p[used] * np.log(p[used] / q[used])).sum())
 
 
-def _density(values: Floats, at: Floats) -> Floats:
+def density(values: Floats, at: Floats) -> Floats:
     """Gaussian kernel density of some values at some places; values that are all equal get a narrow one."""
+    return kernels(values, at, kernel_width(values, at))
+
+
+def kernel_width(values: Floats, at: Floats) -> float:
+    """Scott's width for some values, not far below the step between the places at which the density is wanted."""
     width = float(values.std(ddof=1)) * len(values) ** -0.2 if len(values) > 1 else 0.0
-    width = max(width, 1e-3 * max(float(np.ptp(at)), 1e-9))
+    return max(width, 1e-3 * max(float(np.ptp(at)), 1e-9))
+
+
+def kernels(values: Floats, at: Floats, width: float) -> Floats:
+    """The mean of Gaussian kernels of a width around some values."""
     total = np.zeros(len(at))
     for block in np.array_split(values, max(len(values) // 2000, 1)):
         total += np.exp(-0.5 * ((at[:, None] - block) / width) ** 2).sum(axis=1)
-    density: Floats = total / (len(values) * width * math.sqrt(2 * math.pi))
-    return density
+    mean: Floats = total / (len(values) * width * math.sqrt(2 * math.pi))
+    return mean

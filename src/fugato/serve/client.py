@@ -114,6 +114,76 @@ class Client:
         """A piece as another kind of file."""
         return self._post(f"/api/convert?to={to}", (file,)).content
 
+    # -- composing -----------------------------------------------------------------------------------------------------
+
+    def compose(self, style: str | None = None, seed: PathLike | None = None, **options: Any) -> schemas.Job:
+        """Start to write new music.
+
+        Parameters
+        ----------
+        style : str, optional
+        seed : path, optional
+            Music to go on from.
+        options
+            As `fugato.compose`, with ``variations`` and ``keep``; `schemas.ComposeOptions` has them all.
+
+        Returns
+        -------
+        Job
+            Give it to `wait`, `bars`, `stop` or `file`.
+        """
+        if isinstance(options.get("infill"), tuple):
+            options["infill"] = "{}:{}".format(*options["infill"])
+        fields = {"style": style, **options}
+        return schemas.Job.model_validate(self._post("/api/compose", seed=seed, **fields).json())
+
+    def job(self, job: schemas.Job | str) -> schemas.Job:
+        """How far it is."""
+        return schemas.Job.model_validate(self._get(f"/api/compose/{_id(job)}"))
+
+    def wait(self, job: schemas.Job | str, *, seconds: float = WAIT) -> schemas.Job:
+        """The job when it is done.
+
+        Raises
+        ------
+        FugatoError
+            What it failed with; ``timeout``.
+        """
+        until = time.monotonic() + seconds
+        while (found := self.job(job)).status in ("waiting", "writing"):
+            if time.monotonic() > until:
+                raise FugatoError("timeout", f"It is not done after {seconds:g} seconds.")
+            time.sleep(BETWEEN)
+        if found.problem is not None:
+            raise _error(found.problem.kind, found.problem.detail, found.problem.input)
+        return found
+
+    def bars(self, job: schemas.Job | str) -> Iterator[schemas.Bar]:
+        """The bars as they are written, those of the seed first. Whoever leaves before the end lets the job be stopped soon.
+
+        Raises
+        ------
+        FugatoError
+            What the job failed with.
+        """
+        with self._http.stream("GET", "/api/compose/stream", params={"job": _id(job)}) as response:
+            if not response.is_success:
+                response.read()
+                _checked(response)
+            for name, said in events(response.iter_lines()):
+                if name == "bar":
+                    yield schemas.Bar.model_validate(said)
+                elif name == "error":
+                    raise _error(said.get("kind"), said["detail"], said.get("input"))
+
+    def stop(self, job: schemas.Job | str) -> schemas.Job:
+        """Stop it."""
+        return schemas.Job.model_validate(self._ask("DELETE", f"/api/compose/{_id(job)}").json())
+
+    def file(self, job: schemas.Job | str, name: str = "1.mid") -> bytes:
+        """A file of a job that is done: number of the variation and format."""
+        return self._ask("GET", f"/api/compose/{_id(job)}/{name}").content
+
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def models(self) -> list[dict[str, Any]]:
@@ -138,11 +208,14 @@ class Client:
     def _get(self, path: str) -> Any:
         return self._ask("GET", path).json()
 
-    def _post(self, path: str, files: Sequence[PathLike] = (), **fields: Any) -> httpx.Response:
+    def _post(
+        self, path: str, files: Sequence[PathLike] = (), *, seed: PathLike | None = None, **fields: Any
+    ) -> httpx.Response:
         data = {name: _text(value) for name, value in fields.items() if value is not None}
+        named = [("files", file) for file in files] + ([("seed", seed)] if seed is not None else [])
         with ExitStack() as stack:
             try:
-                sent = [("files", (Path(file).name, stack.enter_context(open(file, "rb")))) for file in files]
+                sent = [(name, (Path(file).name, stack.enter_context(open(file, "rb")))) for name, file in named]
             except OSError as error:
                 raise FugatoError("bad-data", f"It cannot be opened: {error.strerror}.", str(error.filename)) from error
             return self._ask("POST", path, data=data, files=sent)
@@ -162,6 +235,10 @@ class Client:
         return _checked(response)
 
 
+def _id(job: schemas.Job | str) -> str:
+    return job if isinstance(job, str) else job.job
+
+
 def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
@@ -175,7 +252,11 @@ def _checked(response: httpx.Response) -> httpx.Response:
         kind, detail, about = said.get("kind"), str(said["detail"]), said.get("input")
     except (ValueError, KeyError, AttributeError):
         kind, detail, about = None, f"The server answered {response.status_code}.", None
-    raise FugatoError(kind if kind in KINDS else "bad-option", detail, about)
+    raise _error(kind, detail, about)
+
+
+def _error(kind: str | None, detail: str, about: str | None) -> FugatoError:
+    return FugatoError(kind if kind in KINDS else "bad-option", detail, about)
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:

@@ -42,8 +42,9 @@ clean:
 	tools/venv.sh .venv --editable .
 	@touch $@
 
-.venv/.stamp-test: pyproject.toml constraints.txt tools/venv.sh
+.venv/.stamp-test: pyproject.toml constraints.txt tools/venv.sh tools/browser.sh
 	tools/venv.sh .venv --editable '.[$(TEST_EXTRAS)]'
+	tools/browser.sh
 	@touch $@ .venv/.stamp-base
 
 .venv/.stamp-docs: pyproject.toml constraints.txt tools/venv.sh

@@ -10,6 +10,7 @@ import typer
 from . import show
 from .edge import FAILED, message
 from .output import is_table, print_json
+from .train import progress
 
 SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_roc_auc", "micro_average_precision", "ece", "log_loss")
 
@@ -24,12 +25,16 @@ def report(
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
-    """Ask a model about a labelled collection, and write figures and pictures of how often it is right."""
+    """Ask a model about a labelled collection, and write figures and pictures of how often it is right, or how well it foretells."""
     from ..models import load_model
 
     make: Any
     corpus: Any
-    if load_model(model).card.task == "genre":
+    task = load_model(model).card.task
+    if task == "compose":
+        _compose(model, data, out, random_seed=random_seed, jobs=jobs, as_json=as_json)
+        return
+    if task == "genre":
         from ..corpus.sounds import load_sounds
         from ..study.predict_genre import report_genres as make
 
@@ -78,3 +83,25 @@ def report(
     message(f"fugato: the report is in {written.folder / 'report.md'}")
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _compose(model: str, data: str, out: Path, *, random_seed: int, jobs: int, as_json: bool) -> None:
+    """The report on a model that composes."""
+    from ..study.report_compose import report_compose
+
+    with progress() as tell:
+        written = report_compose(model, data, out, jobs=jobs, random_seed=random_seed, progress=tell)
+    values = written.values
+    if is_table(as_json):
+        heads = ["composer", "pieces ", "nats a note ", "95 % "]
+        rows = [
+            [name, f"{row['pieces']:,}", f"{row['nats']:.2f}", f"[{row['interval'][0]:.2f}, {row['interval'][1]:.2f}]"]
+            for name, row in [("all", values["all"]), *values["composers"].items()]
+        ]
+        show.table(heads, rows)
+    else:
+        kept = ("title", "about", "remarks", "all", "composers", "examples")
+        print_json({**{key: values[key] for key in kept}, "folder": str(written.folder)})
+    for remark in values["remarks"]:
+        message(f"fugato: {remark}")
+    message(f"fugato: the report is in {written.folder / 'report.md'}")

@@ -15,11 +15,18 @@ from .train import listed, numbers, progress, spoken
 
 
 def tune(
-    task: Annotated[str, typer.Argument(metavar="composer", help="What the model is to name.")],
+    task: Annotated[
+        str, typer.Argument(metavar="composer|compose", help="What the model is to do: name composers, or write music.")
+    ],
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
     ],
-    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="Whose settings.")] = "ngram-linear",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="Whose settings; ngram-linear or remi-transformer where left out."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="For trials and pictures; tuned-RECIPE where left out."),
@@ -66,6 +73,7 @@ def tune(
     from ..recipes import recipe as find_recipe
 
     chosen = numbers(settings or [])
+    recipe = recipe or ("remi-transformer" if task == "compose" else "ngram-linear")
     find_recipe(task, recipe).check(chosen)
     from ..study import tuning
     from ..study.figures import varied

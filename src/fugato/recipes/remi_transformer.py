@@ -64,6 +64,7 @@ FINE_TUNING: Final[dict[str, float]] = {
 }
 SHAPE: Final = ("units", "layers", "head_units")  # what a model to go on from decides
 SPACE: Final = {"learning_rate": (3e-4, 3e-3), "dropout": (0.0, 0.3), "units": (128, 384), "layers": (3, 8)}
+SPACE_STEPS: Final = {"units": HEAD_SIZE}  # between the values that are tried
 
 
 class Attention(nn.Module):
@@ -263,6 +264,7 @@ __all__ = [
     "NAME",
     "SHAPE",
     "SPACE",
+    "SPACE_STEPS",
     "Network",
     "build",
     "check",

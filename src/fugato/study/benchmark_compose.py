@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import platform
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,18 @@ from fugato.score import Score
 from fugato.study import compose_cost, compose_figures
 from fugato.study import music_metrics as mm
 from fugato.study.compose_seeds import BARS, SEED_BARS, Passage, choose
-from fugato.study.compose_systems import OURS, SYSTEMS, Made, System, Wanted, asked_for, file_name, made_by, models_for
+from fugato.study.compose_systems import (
+    OURS,
+    SYSTEMS,
+    Made,
+    System,
+    Wanted,
+    asked_for,
+    file_name,
+    has_learnt,
+    made_by,
+    models_for,
+)
 from fugato.study.compose_table import markdown
 from fugato.study.copied import longest_shared
 from fugato.study.foretell import excerpts, foretold, nats_a_note, parts_a_note
@@ -244,12 +254,7 @@ def _phrases(
 def _about(model: Model, phrases: Any) -> Figure:
     """What a model is, and whether it has learnt the pieces that this table takes for learnt."""
     card = model.card
-    learnt = len(phrases.of("train"))
-    by_style = Counter(phrases.pieces[int(i)]["composer"] for i in phrases.of("train"))
-    counted = card.made.get("pieces")
-    same = sum(corpus.get("pieces", 0) for corpus in card.corpora) == len(phrases.pieces)
-    same &= all(by_style[name] == n for name, n in card.labels.items())
-    same &= not isinstance(counted, dict) or counted.get("train") == learnt
+    same = has_learnt(card, phrases)
     if not same:
         _log.warning(
             "%s has not learnt the learnt part of this collection; held-out works may be known to it", card.name

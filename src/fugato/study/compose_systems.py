@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any, Final
 from fugato.compose import load_generator
 from fugato.compose.transformer import Transformer
 from fugato.errors import FugatoError
-from fugato.models import Model, load_model
+from fugato.models import Card, Model, load_model
 from fugato.recipes import COMPOSE
 from fugato.score import Score
 from fugato.study.remembered import digest
@@ -175,6 +176,15 @@ def models_for(
     return models, left_out
 
 
+def has_learnt(card: Card, phrases: Any) -> bool:
+    """Whether a model has learnt the learnt part of a collection, as far as its card tells: the same pieces of the same composers."""
+    by_style = Counter(phrases.pieces[int(i)]["composer"] for i in phrases.of("train"))
+    counted = card.made.get("pieces")
+    same = sum(corpus.get("pieces", 0) for corpus in card.corpora) == len(phrases.pieces)
+    same &= all(by_style[name] == n for name, n in card.labels.items())
+    return same and (not isinstance(counted, dict) or counted.get("train") == len(phrases.of("train")))
+
+
 def _shipped() -> Model | None:
     try:
         return load_model("compose")
@@ -242,8 +252,7 @@ def write_piece(
 ) -> tuple[bytes, float, float]:
     """A new piece as bytes, the seconds that it took, and those of the processor; in whatever process it is called."""
     system = _generator(folder)
-    if isinstance(system, Transformer):
-        style = _known_style(system, style)
+    style = known_style(system, style)
     began, used = time.perf_counter(), time.process_time()
     score = system.generate(Score.from_bytes(seed), bars=bars, random_seed=random_seed, style=style, **options)
     return score.to_bytes(), time.perf_counter() - began, time.process_time() - used
@@ -254,10 +263,11 @@ def _generator(folder: str) -> Any:
     return load_generator(folder)
 
 
-def _known_style(system: Transformer, style: str | None) -> str | None:
-    """The composer, where the model knows him or his period."""
+def known_style(system: Any, style: str | None) -> str | None:
+    """The composer, where the system knows him or his period; systems without styles take any."""
     try:
-        system.style_of(style)
+        if isinstance(system, Transformer):
+            system.style_of(style)
     except FugatoError:
         return None
     return style

@@ -64,15 +64,23 @@ def excerpts(phrases: Any, most: int, *, notes: int = NOTES, part: str = "test")
         if about["group"] in found:
             continue
         score = score_of(phrases, int(i))
+        held = Held(beginning(score, notes), about["composer"], about["group"])
         if len(score) < notes:
-            spare.setdefault(about["group"], Held(score, about["composer"], about["group"]))
-            continue
-        last = int(score.bar_of(float(score.notes["onset"][notes - 1])))
-        found[about["group"]] = Held(score.excerpt(0, max(last - 1, 0)), about["composer"], about["group"])
+            spare.setdefault(about["group"], held)
+        else:
+            found[about["group"]] = held
     found = found or spare
     works = sorted(found)
     chosen = np.random.default_rng(0).permutation(len(works))[:most]
     return [found[works[i]] for i in sorted(chosen.tolist())]
+
+
+def beginning(score: Score, notes: int) -> Score:
+    """The first whole bars within so many notes, at least one; all of a shorter piece."""
+    if len(score) < notes:
+        return score
+    last = int(score.bar_of(float(score.notes["onset"][notes - 1])))
+    return score.excerpt(0, max(last - 1, 0))
 
 
 def foretold(

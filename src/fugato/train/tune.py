@@ -51,7 +51,7 @@ FOLDS: Final = 5
 UNPRUNED: Final = 5  # trials that are finished whatever they promise, before the median says anything
 UNPRUNED_EPOCHS: Final = 2
 LOGARITHMIC: Final = frozenset({"learning_rate", "penalty"})  # and the penalties that a network declares
-COUNTED: Final = frozenset({"units", "width"})  # whole numbers, beside those that every network has
+COUNTED: Final = frozenset({"units", "width", "layers", "order"})  # whole numbers, beside those that every network has
 STOPPED: Final = "stopped"  # mark of a trial that was killed, and is done again
 
 Progress = Callable[[str, int, int], None]
@@ -67,19 +67,20 @@ class Range:
     high: float
     whole: bool
     log: bool
+    step: int = 1  # of whole numbers
 
     def draw(self, trial: Any, name: str) -> float:
         if self.whole:
-            return int(trial.suggest_int(name, int(self.low), int(self.high)))
+            return int(trial.suggest_int(name, int(self.low), int(self.high), step=self.step))
         return float(trial.suggest_float(name, self.low, self.high, log=self.log))
 
     def steps(self) -> tuple[float, ...]:
         """A few values from end to end."""
         spaced = np.geomspace if self.log else np.linspace
         values = spaced(self.low, self.high, STEPS).tolist()
-        return (
-            tuple(dict.fromkeys(round(v) for v in values)) if self.whole else tuple(float(f"{v:.6g}") for v in values)
-        )
+        if not self.whole:
+            return tuple(float(f"{v:.6g}") for v in values)
+        return tuple(dict.fromkeys(round(v / self.step) * self.step for v in values))
 
 
 def space(recipe: Any) -> dict[str, Range]:
@@ -87,8 +88,9 @@ def space(recipe: Any) -> dict[str, Range]:
     from fugato.recipes.network import WHOLE
 
     log = LOGARITHMIC | set(getattr(recipe, "penalties", {}))
+    steps = getattr(recipe, "SPACE_STEPS", {})
     return {
-        name: Range(low, high, name in WHOLE | COUNTED, name in log and low > 0)
+        name: Range(low, high, name in WHOLE | COUNTED, name in log and low > 0, steps.get(name, 1))
         for name, (low, high) in recipe.SPACE.items()
     }
 
@@ -121,7 +123,8 @@ def tune(
 
     Parameters
     ----------
-    task : "composer"
+    task : "composer" or "compose"
+        Of systems that compose no trial is given up early.
     data, recipe, composers, without, jobs
         As `fugato.train.train`.
     out : path
@@ -157,8 +160,8 @@ def tune(
     FugatoError
         ``bad-option``, ``bad-data``, ``bad-output``; as `fugato.train.train`.
     """
-    if task != "composer":
-        raise FugatoError("bad-option", f"There is nothing to tune for {task!r}; choose composer.")
+    if task not in ("composer", "compose"):
+        raise FugatoError("bad-option", f"There is nothing to tune for {task!r}; choose composer or compose.")
     how = find_recipe(task, recipe)
     network = hasattr(how, "kind")
     for option, value, choices in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
@@ -167,10 +170,13 @@ def tune(
     for option, number, least in (("trials", trials, 1), ("epochs", epochs, 1), ("random_seed", random_seed, 0)):
         if number is not None and number < least:
             raise FugatoError("bad-option", f"{option} is {number}; it must be at least {least}.")
-    if epochs is not None and not network:
+    composes = task == "compose"
+    if epochs is not None and not (network or (composes and "epochs" in how.DEFAULTS)):
         raise FugatoError("bad-option", f"{recipe} has no epochs; it is solved at once.")
     how.check(settings)
-    of_budget = dict(how.BUDGETS[budget]) if network and how.settings({}, budget) else {}
+    if composes and budget not in how.BUDGETS:
+        raise FugatoError("bad-option", f"{recipe} has no budget {budget!r}; it has {', '.join(how.BUDGETS)}.")
+    of_budget = dict(how.BUDGETS[budget]) if composes or (network and how.settings({}, budget)) else {}
     ranges = {name: found for name, found in space(how).items() if name not in settings}
     values = {name: found for name, found in grid(how).items() if name not in settings}
     if not (values if sampler == "grid" else ranges):
@@ -180,19 +186,29 @@ def tune(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(target)) from error
-    chosen = select(load_corpus(data), composers=composers, without=without)
-    grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
     folder = _training_folder(target)
     fixed = {**settings, **({"epochs": epochs} if epochs is not None else {})}
-    arguments = (how, grouped, chosen, fixed, random_seed, jobs, progress)
-    attempt, measure = _network(*arguments, folder, budget) if network else _direct(*arguments)
+    if composes:
+        from fugato.train import tune_compose
+
+        packed, pieces = tune_compose.prepared(
+            data, folder, composers=composers, without=without, seed=random_seed, jobs=jobs, progress=progress
+        )
+        attempt = tune_compose.attempts(how, packed, folder, budget=budget, fixed=fixed, seed=random_seed)
+        measure = tune_compose.MEASURE
+    else:
+        chosen = select(load_corpus(data), composers=composers, without=without)
+        grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
+        arguments = (how, grouped, chosen, fixed, random_seed, jobs, progress)
+        attempt, measure = _network(*arguments, folder, budget) if network else _direct(*arguments)
+        pieces = [[piece.id, piece.composer, piece.group] for piece in grouped]
     key = {
         "recipe": recipe,
         "budget": budget,
         "sampler": sampler,
         "fixed": fixed,
         "seed": random_seed,
-        "pieces": [[piece.id, piece.composer, piece.group] for piece in grouped],
+        "pieces": pieces,
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     longest = int(how.settings(fixed, budget)["epochs"]) if network else 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,3 +266,10 @@ def test_calibration_refuses_what_it_cannot_fit(logits: Any, labels: Any) -> Non
     with pytest.raises(FugatoError) as caught:
         fit_temperature(logits, labels)
     assert caught.value.kind == "bad-data"
+
+
+def test_onnx_runtime_keeps_no_record_of_its_use(tmp_path: Path) -> None:
+    code = "from fugato.models import load_model, onnx_session; onnx_session(load_model('compose').path('network'))"
+    environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
+    assert not list(tmp_path.rglob("*"))

@@ -106,7 +106,9 @@ def observed_shapes(path: Path, *, batch: int = 1) -> dict[str, tuple[int, ...]]
     FugatoError
         ``bad-model`` where ONNX Runtime cannot run it.
     """
-    import onnxruntime
+    from .session import load_onnxruntime
+
+    onnxruntime = load_onnxruntime()
 
     data = _bytes(path)
     graph = read_graph(path)

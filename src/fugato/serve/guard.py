@@ -136,7 +136,7 @@ class Guard:
         """What is answered in place of the route, or None."""
         host = headers.get("host", "")
         try:
-            name = urlsplit(f"//{host}").hostname or ""
+            name = (urlsplit(f"//{host}").hostname or "") if not set(host) & set("@/?#\\ ") else ""
         except ValueError:
             name = ""
         if not self.settings.allows(name):

@@ -43,10 +43,18 @@ class Worker:
         Bytes that it may hold.
     nice : int
         How far it gives way to others, 0 to 19.
+    prepare : (str, dict), optional
+        A function and its arguments that every new process is called with first, so that what is loaded on first use is there.
     """
 
-    def __init__(self, environment: Mapping[str, str], memory: int, nice: int = 0) -> None:
-        self.environment, self.memory, self.nice = dict(environment), memory, nice
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        memory: int,
+        nice: int = 0,
+        prepare: tuple[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.environment, self.memory, self.nice, self.prepare = dict(environment), memory, nice, prepare
         self.resident = 0  # bytes, after its last answer
         self.used = time.monotonic()
         self._process: asyncio.subprocess.Process | None = None
@@ -87,8 +95,12 @@ class Worker:
         return blobs[0]
 
     async def start(self) -> None:
-        """Start the process, so that the first call does not wait for it."""
-        await self._started()
+        """Start the process, if it does not run. What ends this early ends the process."""
+        try:
+            await self._started()
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End the process at once; the next call starts another."""
@@ -126,6 +138,13 @@ class Worker:
         )
         async with asyncio.timeout(START_SECONDS):
             await self._receive(process)
+            if self.prepare is not None:
+                assert process.stdin is not None
+                name, arguments = self.prepare
+                process.stdin.write(frame({"call": name, "arguments": arguments}))
+                header, _ = await self._receive(process)
+                if "done" not in header:
+                    log.info("a worker is not prepared: %s", header)
         return process
 
     async def _gone(self) -> int | None:
@@ -166,14 +185,23 @@ class Pool:
     Parameters
     ----------
     size : int
-    environment, memory, nice
+    environment, memory, nice, prepare
         As `Worker`.
     worn : int
         Resident bytes beyond which a worker is replaced after its answer.
     """
 
-    def __init__(self, size: int, environment: Mapping[str, str], *, memory: int, worn: int, nice: int = 0) -> None:
-        self.workers = [Worker(environment, memory, nice) for _ in range(size)]
+    def __init__(
+        self,
+        size: int,
+        environment: Mapping[str, str],
+        *,
+        memory: int,
+        worn: int,
+        nice: int = 0,
+        prepare: tuple[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.workers = [Worker(environment, memory, nice, prepare) for _ in range(size)]
         self.worn = worn
         self.waiting = 0
         self._idle = deque(self.workers)
@@ -195,7 +223,7 @@ class Pool:
         ----------
         name : str
         seconds : float
-            That it may take, the waiting not counted.
+            That it may take, the waiting and the start of a worker not counted.
         tell : callable, optional
             Given the events that it sends on the way.
         began : callable, optional
@@ -216,6 +244,10 @@ class Pool:
             self.waiting -= 1
         worker = self._idle.pop()  # the last one used: the others stay cold, and small
         try:
+            try:
+                await worker.start()
+            except (EOFError, OSError, TimeoutError) as error:
+                raise FaultError("a worker does not start") from error
             if began is not None:
                 began()
             async with asyncio.timeout(seconds):
@@ -230,25 +262,21 @@ class Pool:
             self._idle.append(worker)
             self._free.release()
 
-    async def warm(self, name: str, /, *, workers: int | None = None, **arguments: Any) -> None:
-        """Start workers, all or so many, and call a function in them, so that what is loaded on first use is there."""
-        first = self.workers[-workers:] if workers is not None else self.workers  # the last are used first
+    async def warm(self, workers: int) -> None:
+        """Start so many workers before anybody asks."""
 
-        async def one(worker: Worker) -> None:
-            try:
-                await worker.call(name, arguments)
-            except (FugatoError, FaultError) as error:
-                log.info("warming up: %s", error)
-
-        if self.waiting or len(self._idle) < len(self.workers):
-            return  # somebody needs them as they are
-        for _ in self.workers:
+        async def one() -> None:
             await self._free.acquire()
-        try:
-            await asyncio.gather(*(one(worker) for worker in first))
-        finally:
-            for _ in self.workers:
+            worker = self._idle.pop()
+            try:
+                await worker.start()
+            except (EOFError, OSError, TimeoutError) as error:
+                log.warning("a worker does not start: %s", error)
+            finally:
+                self._idle.append(worker)
                 self._free.release()
+
+        await asyncio.gather(*(one() for _ in range(workers)))
 
     def rest(self, keep: int, seconds: float) -> None:
         """End the processes of idle workers, all but the `keep` used last, that had nothing to do for so long."""

@@ -63,9 +63,10 @@ class Server:
         tempfile.tempdir = str(self.folder.temporary)  # parts of a request that are too large for memory
         environment = self.folder.environment()
         memory, worn = settings.worker_bytes, settings.worn_bytes
-        self.answers = Pool(settings.workers, environment, memory=memory, worn=worn)
+        self.answers = Pool(settings.workers, environment, memory=memory, worn=worn, prepare=("warm", {}))
         self.sounds = Pool(1, environment, memory=memory, worn=worn, nice=GIVING_WAY)
-        self.writers = Pool(settings.writers, environment, memory=memory, worn=worn, nice=GIVING_WAY)
+        ready = ("warm_writer", {"model": settings.compose_model})
+        self.writers = Pool(settings.writers, environment, memory=memory, worn=worn, nice=GIVING_WAY, prepare=ready)
         self.ears = Pool(1, environment, memory=memory, worn=worn)
         self.listeners = 0  # live connections
         self.jobs = Jobs(settings, self.folder, self.writers, self.answers, self.sounds)
@@ -76,8 +77,8 @@ class Server:
         self._tasks = [asyncio.create_task(self._warm()), asyncio.create_task(self._rest())]
 
     async def _warm(self) -> None:
-        await self.answers.warm("warm")
-        await self.writers.warm("warm_writer", workers=1, model=self.settings.compose_model)
+        await self.answers.warm(self.settings.workers)
+        await self.writers.warm(1)
 
     async def _rest(self) -> None:
         """End workers that had nothing to do for a while."""

@@ -192,7 +192,7 @@ def test_models_that_cannot_answer_are_refused(small_model: Path, file: Path, tm
     for number, (changes, words) in enumerate(
         (
             ({"task": "genre"}, "answers the question 'genre'"),
-            ({"recipe": "magic"}, "'magic' is not known"),
+            ({"recipe": "magic"}, "does not name composers by a model of the recipe 'magic'"),
             ({"representation": {"name": "ngram-linear", "settings": {"version": 0}}}, "version 0 of the n-grams"),
         )
     ):

@@ -83,7 +83,9 @@ def _classifier(model: Model) -> NgramLinear | WindowNetwork:
         return WindowNetwork(model)
     if card.recipe != RECIPE:
         raise FugatoError(
-            "bad-model", f"Its recipe {card.recipe!r} is not known to this version of Fugato.", str(model.folder)
+            "bad-model",
+            f"This version of Fugato does not name composers by a model of the recipe {card.recipe!r}.",
+            str(model.folder),
         )
     return NgramLinear(model)
 

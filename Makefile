@@ -1,7 +1,7 @@
 # `make demo` and `make test` work from a bare clone: they make a virtual environment here, install into it, and run.
 # What is installed is kept until pyproject.toml or constraints.txt change.
 
-TEST_EXTRAS ?= dev,train,serve,scale
+TEST_EXTRAS ?= dev,train,serve,scale,docs
 WORKERS ?= 2
 PY := .venv/bin/python
 BASE := .venv-base/bin/python

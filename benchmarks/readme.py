@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from fugato.models import list_models
+from fugato.study import compose_table
 from fugato.study.benchmark import markdown
 from fugato.study.benchmark_genre import markdown as genre_table
+
+COMPOSED = (  # rows of the table in README.md
+    "nats a note",
+    "pieces that loop",
+    "overlap with real music",
+    "its composer named, of 8",
+    "pieces with more than",
+    "ends on a cadence",
+    "times faster",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -218,6 +229,24 @@ def recognised() -> str:
     )
 
 
+def composed() -> str:
+    """What systems that compose are worth, in full."""
+    table = load("compose")
+    made = "Made by `python benchmarks/compose.py` and `python benchmarks/readme.py`."
+    return f"{compose_table.markdown(table)}\nThe models:\n\n{compose_table.models(table)}\n{made}\n"
+
+
+def composed_in_short() -> str:
+    """The same for README.md."""
+    table = load("compose")
+    return (
+        compose_table.markdown(table, COMPOSED)
+        + f"\n{table['pieces']} pieces of {table['bars']} bars by each system, after {table['seed bars']} bars of {table['works']} "
+        "works that none of them has learnt. All rows, and how they are measured, are in "
+        "[docs/systems-that-compose.md](docs/systems-that-compose.md). Made by `python benchmarks/compose.py`.\n"
+    )
+
+
 def replace(path: Path, mark: str, text: str) -> None:
     """Put `text` between the marks of a page."""
     page = path.read_text(encoding="utf-8")
@@ -233,6 +262,9 @@ def main() -> None:
     replace(ROOT / "docs" / "recognise.md", "recognise", recognised())
     replace(ROOT / "docs" / "genre.md", "genres", genre_table(load("genres_protocols")))
     replace(ROOT / "README.md", "published", how_we_measure()["published"])
+    if (RESULTS / "compose.json").exists():
+        replace(ROOT / "README.md", "composed", composed_in_short())
+        replace(ROOT / "docs" / "systems-that-compose.md", "compose", composed())
     for mark, text in how_we_measure().items():
         replace(ROOT / "docs" / "how-we-measure.md", mark, text)
     draw_protocols(ROOT / "docs" / "images" / "protocols.png")

@@ -271,8 +271,12 @@ class ChordLSTM:
             row = rng.choice(len(counts), self.network.size, p=counts / counts.sum()).tolist()
         row = filled(row, self.network.size)
         step, pitch = [], []
+        said: dict[tuple[int, ...], Floats] = {}  # the likeliest sound soon repeats itself, and so do the windows
         for i in range(-(-round(bars * 4 * TICKS * meter[0] / meter[1]) // CHORD_STEP)):
-            row = [*row[1:], drawn(self.network.chances(np.array([row]))[0], temperature, rng)]
+            window = tuple(row)
+            if window not in said:
+                said[window] = self.network.chances(np.array([row]))[0]
+            row = [*row[1:], drawn(said[window], temperature, rng)]
             for k, p in enumerate(pitches_of(self.words[row[-1]])):
                 step.append(CHORD_STEP if k == 0 and i else 0)
                 pitch.append(min(p, 127))

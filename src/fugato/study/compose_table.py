@@ -112,19 +112,35 @@ def _overlap(name: str) -> Cell:
     return cell
 
 
-def markdown(table: Figure) -> str:
-    """The table."""
+def markdown(table: Figure, only: Sequence[str] = ()) -> str:
+    """The table; only the rows whose names begin with one of `only`, where that is given."""
     systems = {name: s for name, s in table["systems"].items() if name != "real"}
     if "real" in table["systems"]:
         systems["real"] = table["systems"]["real"]
     lines = ["| | " + " | ".join(s["title"] for s in systems.values()) + " |", "|---" * (1 + len(systems)) + "|"]
     for name, cell in rows(table):
         cells = [cell(system) for system in systems.values()]
-        if any(cells):
+        if any(cells) and (not only or name.startswith(tuple(only))):
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     said = (
         f"\n{table['pieces']} pieces of {table['bars']} bars by each system, after the same {table['seed bars']} bars of "
         f"{table['works']} works that none has learnt; the seed is not measured. Intervals are 95 %, over works."
     )
     left = "".join(f" {recipe}: {why}." for recipe, why in table["left out"].items())
+    if only:
+        return "\n".join(lines) + "\n"
     return "\n".join(lines) + "\n" + said + (f" Left out:{left}" if left else "") + "\n"
+
+
+def models(table: Figure) -> str:
+    """What the models of the columns are and have cost, a line each."""
+    lines = []
+    for recipe, about in table["models"].items():
+        made = about["made"]
+        facts = [f"{made[key]:,} {key}" for key in ("parameters", "epochs", "steps") if made.get(key)]
+        if made.get("seconds"):
+            facts.append(f"trained in {made['seconds'] / 60:.0f} minutes")
+        facts.append(f"{about['bytes'] / 1e6:.1f} MB")
+        known = "" if about["learnt this collection"] else "; it has not learnt this collection's learnt part"
+        lines.append(f"- `{recipe}`: {', '.join(facts)}{known}")
+    return "\n".join(lines) + "\n"

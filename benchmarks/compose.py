@@ -1,0 +1,75 @@
+"""Systems that compose, side by side on the collections whose licence lets a model be shared: the table of docs/systems-that-compose.md.
+
+    python benchmarks/compose.py INDEX.csv --model chord-lstm=DIR --model pitch-duration-lstm=DIR --model markov=DIR [--listen OUT.html]
+
+INDEX is that of tools/train_compose.py, audited or not, or a folder that it packed; the models must have been trained by it on the same
+pieces with its seed, so that the held-out works are the same. Ours is the shipped model. Pieces and what was measured of them are kept
+in --out; a run that was stopped goes on there. Writes benchmarks/results/compose.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from fugato.study.benchmark_compose import PIECES, benchmark_compose
+from fugato.study.compose_systems import SYSTEMS
+from fugato.study.compose_table import markdown
+from fugato.train.phrases import prepare
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "compose.json"
+
+
+def packed(index: Path, out: Path) -> Path:
+    """The steps of the pieces that tools/train_compose.py learns from."""
+    if (index / "phrases.json").is_file():
+        return index
+    if (out / "packed" / "phrases.json").is_file():
+        return out / "packed"
+    spec = importlib.util.spec_from_file_location("train_compose_tool", ROOT / "tools" / "train_compose.py")
+    assert spec is not None and spec.loader is not None
+    tool: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    corpus = tool.chosen_pieces(tool.audited(index), without=tool.WITHOUT, only_open=True)
+    prepare(corpus, out / "packed")
+    return out / "packed"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("compose-benchmark"))
+    parser.add_argument("--model", action="append", default=[], metavar="RECIPE=DIR")
+    parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--pieces", type=int, default=PIECES)
+    parser.add_argument("--read-back", type=int)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--listen", type=Path)
+    parser.add_argument("--no-swaps", action="store_true")
+    asked = parser.parse_args()
+    table = benchmark_compose(
+        packed(asked.index, asked.out),
+        out=asked.out,
+        models=dict(model.split("=", 1) for model in asked.model),
+        systems=asked.systems.split(","),
+        pieces=asked.pieces,
+        read_back=asked.read_back,
+        jobs=asked.jobs,
+        listen=asked.listen,
+        swaps=not asked.no_swaps,
+        progress=lambda what, done, total: print(f"{what}: {done} of {total}", file=sys.stderr, flush=True),
+    )
+    print(markdown(table))
+    shutil.copy(asked.out / "table.json", RESULT)
+
+
+if __name__ == "__main__":
+    main()

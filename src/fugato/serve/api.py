@@ -215,6 +215,12 @@ def model(name: str) -> dict[str, Any]:
     return catalogue.card(name)
 
 
+@router.get("/api/models/{name}/figures", response_model=dict[str, Any], tags=["what there is"])
+def model_figures(name: str) -> dict[str, Any]:
+    """What was measured of a model on pieces it had not seen, with its confusion matrix."""
+    return catalogue.figures(name)
+
+
 @router.get("/api/composers", response_model=schemas.Composers, tags=["what there is"])
 def composers(request: Request) -> dict[str, Any]:
     """The table of composers, who of them can be named, and the styles that can be composed in."""

@@ -77,6 +77,24 @@ def card(name: str) -> dict[str, Any]:
     return load_model(name).card.to_dict()
 
 
+def figures(name: str) -> dict[str, Any]:
+    """What was measured of a model on pieces it had not seen: classes, intervals, and who was taken for whom (rows are the true names).
+
+    Raises
+    ------
+    FugatoError
+        ``no-model``, ``bad-model``.
+    HTTPException
+        404 for a model without such figures.
+    """
+    check_model(name)
+    model = load_model(name)
+    if "figures" not in model.card.files:
+        raise HTTPException(404, f"The model {name!r} brings no figures besides those of its card.")
+    found: dict[str, Any] = model.json("figures")
+    return found
+
+
 def composers(compose_model: str) -> dict[str, Any]:
     """The table of composers, and the styles of the composing model; none where there is no such model."""
     styles, periods = _styles(compose_model)

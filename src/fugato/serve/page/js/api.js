@@ -50,6 +50,7 @@ const table = (path) => (once[path] ??= request(path).catch((error) => {
   throw error;
 }));
 export const models = () => table("/api/models");
+export const figures = (name) => table(`/api/models/${encodeURIComponent(name)}/figures`);
 export const composers = () => table("/api/composers");
 export const examples = () => table("/api/examples");
 

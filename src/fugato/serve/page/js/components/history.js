@@ -8,6 +8,7 @@ export class History {
   #points = []; // { time, ranking }
   #notes = []; // [start, end or null, pitch]
   #now = 0;
+  #whole = 0; // seconds of the piece, where it is known how long it lasts
   #off;
 
   constructor() {
@@ -23,6 +24,7 @@ export class History {
     this.#points = [];
     this.#notes = [];
     this.#now = 0;
+    this.#whole = 0;
     this.draw();
   }
 
@@ -34,8 +36,9 @@ export class History {
     this.draw();
   }
 
-  play(notes, now) {
+  play(notes, now, whole = 0) {
     this.#notes = notes;
+    this.#whole = whole;
     this.#now = now;
     this.draw();
   }
@@ -46,7 +49,7 @@ export class History {
     const font = getComputedStyle(this.canvas).fontFamily;
     const split = Math.round(height * 0.58);
     const right = width - 118; // names stand there
-    const span = Math.max(12, this.#now);
+    const span = Math.max(12, this.#whole, this.#now);
     const x = (time) => (time / span) * right;
 
     c.fillStyle = colour.line;
@@ -81,15 +84,20 @@ export class History {
       c.strokeStyle = first ? colour.accent : colour.note;
       c.lineWidth = first ? 3 : 1.5;
       c.lineJoin = "round";
+      c.fillStyle = c.strokeStyle;
+      const places = this.#points.map(({ time, ranking }) => [x(time), level(ranking.find((g) => g.name === name)?.probability ?? 0)]);
       c.beginPath();
-      this.#points.forEach(({ time, ranking }, i) => {
-        const p = ranking.find((g) => g.name === name)?.probability ?? 0;
-        if (i) c.lineTo(x(time), level(p));
-        else c.moveTo(x(time), level(p));
-      });
+      places.forEach(([px, py], i) => (i ? c.lineTo(px, py) : c.moveTo(px, py)));
       c.stroke();
+      if (!first) return;
+      for (const [px, py] of places.length < 40 ? places : places.slice(-1)) {
+        c.beginPath();
+        c.arc(px, py, 3.5, 0, 2 * Math.PI);
+        c.fill();
+      }
     });
     names.forEach((name, i) => {
+      if (i && last.ranking[i].probability < 0.02) return;
       let at = level(last.ranking[i].probability) + 4;
       while (taken.some((t) => Math.abs(t - at) < 15)) at += 1;
       if (at > split + 22) return;

@@ -39,6 +39,8 @@ export function open(main) {
     status.replaceChildren(wait("Waiting for the first bar…"));
     after.replaceChildren();
     form.busy(true);
+    main.classList.add("answered");
+    (matchMedia("(max-width: 59.99rem)").matches ? right : main).scrollIntoView({ behavior: "smooth" });
     try {
       const { fields, seed } = await form.read(asked);
       seedFile = seed;

@@ -229,7 +229,7 @@ export function open(main) {
       bars = 0;
     }
     before = time;
-    history.play(piece.notes.map(([start, duration, pitch]) => [start, start + duration, pitch]), time);
+    history.play(piece.notes.map(([start, duration, pitch]) => [start, start + duration, pitch]), time, piece.seconds);
     board.clear();
     if (player.playing) for (const [start, duration, pitch] of piece.notes) if (start <= time && start + duration > time) board.show(pitch, true);
     const starts = piece.bars.length ? piece.bars : [0];

@@ -1,6 +1,7 @@
 // Models: what each knows, what it learnt from, and how good it is, with intervals and the way it was measured.
 
 import * as api from "../api.js";
+import { confusion } from "../components/confusion.js";
 import { notice, wait } from "../components/notice.js";
 import { h, percent } from "../dom.js";
 
@@ -31,8 +32,22 @@ function card(model) {
         h("dl", { class: "facts-grid" }, facts(model, labels).flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
         model.limits?.length > 0 && [h("h3", {}, "What it cannot do"), h("ul", { class: "stack tight small" }, model.limits.map((text) => h("li", {}, text)))])),
     labels.length > 0 && known(labels),
-    (model.pictures ?? []).map((p) => h("figure", { class: "stack tight" }, h("figcaption", { class: "soft small" }, p.title), h("img", { src: p.url, alt: p.title, loading: "lazy" }))),
+    "figures" in (model.files ?? {}) && heldOut(model.name),
     corpora(model.corpora ?? []));
+}
+
+// The confusion matrix, once somebody looks so far.
+function heldOut(name) {
+  const place = h("div", {}, wait("Who was taken for whom…"));
+  const watch = new IntersectionObserver((seen) => {
+    if (!seen.some((entry) => entry.isIntersecting)) return;
+    watch.disconnect();
+    api.figures(name)
+      .then((measured) => (measured.confusion && measured.per_class ? place.replaceChildren(confusion(measured)) : place.remove()))
+      .catch((error) => place.replaceChildren(notice(error.message, name)));
+  }, { rootMargin: "400px" });
+  watch.observe(place);
+  return place;
 }
 
 function facts(model, labels) {

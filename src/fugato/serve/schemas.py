@@ -336,6 +336,7 @@ class Bar(Schema):
     bar: int
     start: float
     end: float
+    quarters: float = Field(description="Its length in quarter notes.")
     notes: list[Note]
     programs: list[int]
     seed: bool

@@ -309,6 +309,7 @@ class _Told:
                 "bar": bar,
                 "start": round(float(edges[0]), DIGITS),
                 "end": round(float(edges[1]), DIGITS),
+                "quarters": float(length_in_quarters),
                 "notes": [list(row) for row in zip(*map(_rounded, columns), strict=True)],
                 "programs": [part.program for part in score.parts],
                 "seed": seed,

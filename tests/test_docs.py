@@ -51,6 +51,7 @@ def test_there_are_pages_that_run() -> None:
         "listen.md",
         "recognise.md",
         "report.md",
+        "serve.md",
         "sound.md",
         "style-space.md",
         "systems-that-compose.md",

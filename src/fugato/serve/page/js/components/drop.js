@@ -27,8 +27,32 @@ export function art(className = "art") {
   return svg;
 }
 
+// The same place for recordings and for collections: a sound that swells and dies, a shelf as points.
+export function wave() {
+  const svg = s("svg", { class: "art", viewBox: "0 0 120 42", preserveAspectRatio: "xMidYMin slice", "aria-hidden": "true" });
+  for (let i = 0; i < 118; i++) {
+    const swell = Math.sin((Math.PI * i) / 118) ** 0.7 * (0.45 + 0.55 * Math.abs(Math.sin(i * 0.21) * Math.cos(i * 0.057)));
+    const height = 1.2 + 19 * swell * (0.55 + 0.45 * Math.abs(Math.sin(i * 1.7 + Math.sin(i))));
+    svg.append(s("rect", { class: i < 44 ? "lead" : "", x: 1 + i, y: 13.5 - height / 2, width: 0.55, height, rx: 0.27, fill: "currentColor", opacity: i < 44 ? 1 : 0.6 }));
+  }
+  return svg;
+}
+
+export function shelf() {
+  const svg = s("svg", { class: "art", viewBox: "0 0 120 42", preserveAspectRatio: "xMidYMin slice", "aria-hidden": "true" });
+  const groups = [[30, 11, 16], [58, 8, 10], [84, 14, 18], [104, 27, 12], [70, 24, 8]];
+  groups.forEach(([x, y, size], g) => {
+    for (let i = 0; i < size; i++) {
+      const turn = i * 2.399963; // the golden angle spreads points evenly
+      const far = 1.55 * Math.sqrt(i);
+      svg.append(s("circle", { class: g === 2 ? "lead" : "", cx: x + far * 1.5 * Math.cos(turn), cy: y + far * Math.sin(turn), r: 0.75, fill: "currentColor", opacity: g === 2 ? 1 : 0.6 }));
+    }
+  });
+  return svg;
+}
+
 // drop({ title, formats, accept, folder, onfiles }) -> element with .shrink()
-export function drop({ title, formats, accept, folder = false, label, onfiles }) {
+export function drop({ title, formats, accept, folder = false, label, picture = art, onfiles }) {
   const input = h("input", { type: "file", multiple: true, hidden: true, "aria-label": title, onchange: () => {
     const files = chosen(input);
     input.value = "";
@@ -37,7 +61,7 @@ export function drop({ title, formats, accept, folder = false, label, onfiles })
   if (folder) input.setAttribute("webkitdirectory", "");
   else if (accept) input.accept = accept.join(",");
   const zone = h("section", { class: "drop", "aria-label": title },
-    art(),
+    picture(),
     h("p", { class: "big" }, title),
     h("div", { class: "row" },
       h("button", { class: "primary large", type: "button", onclick: () => input.click() }, icon("plus"), label ?? (folder ? "Choose a folder" : "Choose files")),

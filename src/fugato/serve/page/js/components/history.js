@@ -52,8 +52,9 @@ export class History {
     const span = Math.max(12, this.#whole, this.#now);
     const x = (time) => (time / span) * right;
 
+    const last = this.#points[this.#points.length - 1];
     c.fillStyle = colour.line;
-    for (const share of [0, 0.5, 1]) c.fillRect(0, Math.round(14 + (1 - share) * (split - 34)), right, 1);
+    for (const share of last ? [0, 0.5, 1] : []) c.fillRect(0, Math.round(14 + (1 - share) * (split - 34)), right, 1);
     c.font = `500 11px ${font}`;
     c.fillStyle = colour.soft;
     const step = [2, 5, 10, 15, 30, 60, 120, 300].find((s) => x(s) > 60) ?? 600;
@@ -69,11 +70,10 @@ export class History {
       c.fillRect(x(start), y(pitch), Math.max(1.5, x(Math.min(end ?? this.#now, this.#now)) - x(start) - 0.5), 3);
     }
 
-    const last = this.#points[this.#points.length - 1];
     if (!last) {
       c.fillStyle = colour.soft;
-      c.font = `500 14px ${font}`;
-      c.fillText("The answer will be drawn here, bar by bar.", 0, split / 2);
+      c.font = `500 15px ${font}`;
+      c.fillText("The answer is drawn here while you play.", 0, split / 2);
       return;
     }
     const level = (p) => 14 + (1 - p) * (split - 34);

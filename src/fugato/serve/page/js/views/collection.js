@@ -1,7 +1,7 @@
 // A collection: a folder in, a table that can be sorted and filtered, and a map on which alike pieces lie near each other.
 
 import * as api from "../api.js";
-import { drop } from "../components/drop.js";
+import { drop, shelf } from "../components/drop.js";
 import { StyleMap } from "../components/style-map.js";
 import { notice, wait } from "../components/notice.js";
 import { clock, count, h, icon, percent, say } from "../dom.js";
@@ -30,7 +30,7 @@ export function open(main) {
   const stop = new AbortController();
   api.health().then((told) => { limits = { ...limits, ...told.limits }; }).catch(() => {});
 
-  const zone = drop({ title: "Drop a folder here", formats: "Every MIDI, MusicXML, MXL, kern and ABC file in it, down to the last folder", folder: true, label: "Choose a folder", onfiles: ask });
+  const zone = drop({ title: "Drop a folder here", formats: "Every MIDI, MusicXML, MXL, kern and ABC file in it, down to the last folder", folder: true, label: "Choose a folder", picture: shelf, onfiles: ask });
   const status = h("div", { class: "stack tight" });
   const map = new StyleMap({ onpick: (input) => { picked = input; draw(); body.querySelector(".picked")?.scrollIntoView({ block: "nearest", behavior: "smooth" }); } });
   const mapBox = h("section", { class: "stage", hidden: true, "aria-label": "Style map" },

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { record } from "../audio/recorder.js";
 import { RecordingPlayer } from "../audio/recording-player.js";
-import { drop, examples } from "../components/drop.js";
+import { drop, examples, wave } from "../components/drop.js";
 import { lanes } from "../components/lanes.js";
 import { notice, remark, wait } from "../components/notice.js";
 import { ranking } from "../components/ranking.js";
@@ -20,7 +20,7 @@ export function open(main, query) {
   let recording = null;
   let asked = 0;
 
-  const zone = drop({ title: "Drop a recording here", formats: "WAV, FLAC, OGG, MP3 or AIFF", accept: SOUNDS, onfiles: ask });
+  const zone = drop({ title: "Drop a recording here", formats: "WAV, FLAC, OGG, MP3 or AIFF", accept: SOUNDS, picture: wave, onfiles: ask });
   const microphone = h("button", { class: "large", type: "button", onclick: () => (recording ? endRecording() : beginRecording()) }, icon("mic"), h("span", {}, "Record"));
   const level = h("i", {});
   const elapsed = h("time", {}, "0:00");

@@ -113,11 +113,9 @@ def test_jobs_are_stopped_and_too_many_refused_and_others_answered(writing: Serv
         assert client.job(waiting).status == "waiting"
         full = http.post("/api/compose", data=LONG)
         assert full.status_code == 429 and full.json()["kind"] == "busy" and int(full.headers["retry-after"]) > 0
-        started = time.perf_counter()
         answers = http.post("/api/identify", files=sent(CHORALE)).json()
-        assert (
-            answers[0]["name"] == "Bach" and time.perf_counter() - started < 5
-        )  # under 1 s on two free cores: benchmarks/serve.py
+        assert answers[0]["name"] == "Bach"  # how soon, says benchmarks/serve.py
+        assert all(client.job(job).status == "writing" for job in jobs)
         before = writing.children()
         for job in (*jobs, waiting):
             assert http.delete(f"/api/compose/{job}").json()["status"] == "stopped"

@@ -20,12 +20,12 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 from .api_server import Served, serving  # noqa: E402
 
 ROUTES = [
-    ("POST", "/api/identify"), ("POST", "/api/genre"), ("POST", "/api/compare"), ("POST", "/api/map"), ("POST", "/api/notes"),
-    ("POST", "/api/convert"), ("POST", "/api/sound"), ("POST", "/api/compose"), ("GET", "/api/compose/stream"),
-    ("GET", "/api/compose/{job}"),
-    ("DELETE", "/api/compose/{job}"), ("GET", "/api/compose/{job}/{file}"), ("POST", "/api/feedback"), ("GET", "/api/models"),
-    ("GET", "/api/models/{name}"), ("GET", "/api/models/{name}/figures"), ("GET", "/api/composers"), ("GET", "/api/examples"), ("GET", "/api/examples/{name}"),
-    ("GET", "/api/soundfont"), ("GET", "/health"),
+    ("POST", "/api/identify"), ("POST", "/api/genre"), ("POST", "/api/compare"), ("POST", "/api/map"),
+    ("POST", "/api/notes"), ("POST", "/api/convert"), ("POST", "/api/sound"), ("POST", "/api/compose"),
+    ("GET", "/api/compose/stream"), ("GET", "/api/compose/{job}"), ("DELETE", "/api/compose/{job}"), ("GET", "/api/compose/{job}/{file}"),
+    ("POST", "/api/feedback"), ("GET", "/api/models"), ("GET", "/api/models/{name}"), ("GET", "/api/models/{name}/figures"),
+    ("GET", "/api/composers"), ("GET", "/api/examples"), ("GET", "/api/examples/{name}"), ("GET", "/api/soundfont"),
+    ("GET", "/health"),
 ]  # fmt: skip
 EXAMPLES = 12  # requests a route
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

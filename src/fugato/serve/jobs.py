@@ -123,7 +123,7 @@ class Jobs:
         HTTPException
             429 where too many wait already.
         """
-        waiting = sum(job.status == "waiting" for job in self._jobs.values())
+        waiting = sum(not job.is_over for job in self._jobs.values()) - self.settings.writers
         if waiting >= self.settings.waiting_jobs:
             raise HTTPException(
                 429,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,12 +17,23 @@ from .output import JsonLines, is_table, print_json
 
 if TYPE_CHECKING:
     from ..answer import Answer
+    from ..scale import Shards
+
+PARTS: Final = 200  # times that answers are kept during a run at least, so that a kill repeats little
 
 Ask = Callable[[list[str]], Iterable[dict[str, Any]]]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help='A Dask cluster to run on: tcp://host:8786, or "local".'),
+]
+ShardsOption = Annotated[
+    Path | None,
+    typer.Option("--shards", metavar="DIR", help="Results to Parquet shards with a manifest in this folder."),
+]
 
 
 def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]:
-    """Files as they are named, folders as the files in them, each once, in order.
+    """Files as they are named, folders and addresses as the files in them, each once, in order.
 
     Raises
     ------
@@ -30,11 +41,14 @@ def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]
         ``bad-data`` where the folders hold nothing of the kind.
     """
     from ..read import find_files
+    from ..scale.places import find, is_remote
 
     found: dict[str, None] = {}
     for name in inputs:
         if os.path.isdir(name):
             found.update((str(path), None) for path in find_files(name, suffixes))
+        elif is_remote(name):
+            found.update((address, None) for address in find(name, suffixes))
         else:
             found[name] = None
     if not found:
@@ -44,19 +58,58 @@ def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]
     return list(found)
 
 
-def answer_all(paths: list[str], ask: Ask, *, out: Path | None, resume: bool, as_json: bool, top: int | None) -> None:
+def check_places(out: Path | None, resume: bool, shards: Path | None) -> None:
+    """Refuse options that say two things about where the answers go.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option``.
+    """
+    if resume and out is None and shards is None:
+        raise FugatoError("bad-option", "--resume goes on with answers that are kept: give it with --out or --shards.")
+    if out is not None and shards is not None:
+        raise FugatoError("bad-option", "Answers go to one file with --out, or to a folder with --shards; choose one.")
+
+
+def elsewhere(paths: list[str], scheduler: str | None) -> bool:
+    """Whether inputs are answered by a cluster, or lie at an address."""
+    from ..scale.places import is_remote
+
+    return scheduler is not None or any(is_remote(path) for path in paths)
+
+
+def answer_all(
+    paths: list[str],
+    ask: Ask,
+    *,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    top: int | None,
+    shards: Path | None = None,
+    asked: Mapping[str, Any] | None = None,
+) -> None:
     """Answer every input once, print or write the answers as they come, and leave with status 1 where one failed.
 
     Parameters
     ----------
     paths : list of str
     ask : callable
-        Gives an answer, or an error, for each of the inputs it is given, in order.
-    out, resume, as_json, top
+        Gives an answer, or an error, for each of the inputs it is given, in any order.
+    out, resume, as_json, top, shards
         The options of those names.
+    asked : mapping
+        What `ask` asks, which shards keep.
     """
     with ExitStack() as stack:
-        lines = stack.enter_context(JsonLines(out, resume=resume)) if out is not None else None
+        lines: JsonLines | Shards | None = None
+        if out is not None:
+            lines = stack.enter_context(JsonLines(out, resume=resume))
+        elif shards is not None:
+            from ..scale import Shards as Folder
+
+            lines = stack.enter_context(Folder(shards, asked or {}, resume=resume, piece=len(paths) // PARTS))
         todo = lines.left(paths) if lines is not None else paths
         failed = len(lines.failed_before.intersection(paths)) if lines is not None else 0
         if len(todo) < len(paths):
@@ -76,8 +129,8 @@ def answer_all(paths: list[str], ask: Ask, *, out: Path | None, resume: bool, as
                 show.detail(answer, top or 5)
             if advance is not None:
                 advance()
-    if out is not None:
-        message(f"fugato: {len(paths) - failed:,} answered, {failed:,} not; in {out}")
+    if lines is not None:
+        message(f"fugato: {len(paths) - failed:,} answered, {failed:,} not; in {out or shards}")
     elif failed and (as_json or not is_table(as_json)):
         message(f"fugato: {failed:,} of {len(paths):,} could not be answered; their lines say why")
     if failed:

@@ -3,39 +3,76 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import FugatoError
 from . import show
+from .answering import SchedulerOption, ShardsOption
 from .edge import message
 from .output import print_json
+
+if TYPE_CHECKING:
+    from ..corpus import Corpus
 
 
 def featurise(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help='A folder with one folder a composer, a zip of one, an index.csv, or "music21".'
+            metavar="DATA",
+            help='A folder with one folder a composer, a zip of one, the address of one, an index.csv, or "music21".',
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="T.parquet|T.csv", help="The table to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="T.parquet|T.csv", help="The table to write, in one file.")
+    ] = None,
     level: Annotated[
         str, typer.Option("--level", metavar="chunk|note|piece", help="What a row of the table stands for.")
     ] = "chunk",
     size: Annotated[int, typer.Option("--size", min=2, metavar="N", help="Notes of a chunk.")] = 200,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="What became of every file as JSON on stdout.")] = False,
+    scheduler: SchedulerOption = None,
+    shards: ShardsOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --shards.")] = False,
 ) -> None:
     """Write a table of features of every chunk, note or piece of a collection, as Parquet or CSV."""
+    from ..study.featurise import check_level, check_out
+
+    if (out is None) == (shards is None):
+        raise FugatoError("bad-option", "The table goes to one file with --out, or to a folder with --shards.")
+    check_level(level)
+    if out is not None:
+        if resume:
+            raise FugatoError("bad-option", "A table in one file is written anew; --resume goes on with --shards.")
+        check_out(out)
+        _table(_corpus(data), out, level, size, jobs, scheduler, as_json)
+    elif shards is not None:
+        _shards(_corpus(data), shards, level, size, jobs, scheduler, resume, as_json)
+
+
+def _corpus(data: str) -> Corpus:
     from ..corpus import load_corpus
-    from ..study.featurise import check_out
+    from ..scale import is_remote, list_pieces
+
+    return list_pieces(data) if is_remote(data) else load_corpus(data)
+
+
+def _table(corpus: Corpus, out: Path, level: str, size: int, jobs: int, scheduler: str | None, as_json: bool) -> None:
+    from ..scale import is_remote, read_chunks
     from ..study.featurise import featurise as make
 
-    check_out(out)
-    corpus = load_corpus(data)
     with show.progress(len(corpus)) as advance:
-        table = make(corpus, out, level=level, size=size, jobs=jobs, progress=lambda done, total: advance())
+
+        def told(done: int, total: int) -> None:
+            advance()
+
+        reads = None
+        if scheduler is not None or any(is_remote(piece.path) for piece in corpus):
+            reads = read_chunks(corpus, scheduler=scheduler, size=size, jobs=jobs, progress=told)
+        table = make(corpus, out, level=level, size=size, jobs=jobs, progress=told, reads=reads)
     for line in table.lines():
         message(line)
     skipped = f", {len(table.skipped):,} skipped" if table.skipped else ""
@@ -46,3 +83,35 @@ def featurise(
     )
     if as_json:
         print_json(table.to_dict())
+
+
+def _shards(
+    corpus: Corpus,
+    folder: Path,
+    level: str,
+    size: int,
+    jobs: int,
+    scheduler: str | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    from ..scale import Shards, featurise_shards
+
+    asked = {"task": "featurise", "level": level, "size": size}
+    with Shards(folder, asked, resume=resume, piece=len(corpus) // 200) as shards:
+        left = len(shards.left(corpus.ids))
+        if left < len(corpus):
+            message(f"fugato: {len(corpus) - left:,} of {len(corpus):,} are in it already")
+        with show.progress(left) as advance:
+            used, skipped = featurise_shards(
+                corpus,
+                shards,
+                level=level,
+                size=size,
+                scheduler=scheduler,
+                jobs=jobs,
+                progress=lambda done, total: advance(),
+            )
+    message(f"fugato: rows of {used:,} files, {skipped:,} skipped; in {folder}, every file's reason in its manifest")
+    if as_json:
+        print_json({"shards": str(folder), "used": used, "skipped": skipped})

@@ -9,12 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import FugatoError
-from .answering import answer_all, expand, with_picture
+from .answering import (
+    SchedulerOption,
+    ShardsOption,
+    answer_all,
+    check_places,
+    elsewhere,
+    expand,
+    with_picture,
+)
 
 
 def genre(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE…|FOLDER", help="Recordings, or folders walked to the last file.")
+        list[str],
+        typer.Argument(metavar="FILE…|FOLDER", help="Recordings, or folders and addresses walked to the last file."),
     ],
     top: Annotated[
         int | None, typer.Option("--top", min=1, metavar="N", help="Names to keep of each ranking; all by default.")
@@ -28,17 +37,18 @@ def genre(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="OUT.jsonl", help="Answers to this file, a line each.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file given to --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --out or --shards.")] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, metavar="N", help="Files heard at the same time.")
     ] = None,
+    scheduler: SchedulerOption = None,
+    shards: ShardsOption = None,
 ) -> None:
     """Name the genre of each recording: WAV, FLAC, OGG, MP3, AIFF; pieces in notes are rendered first."""
     from ..models import load_model
     from ..read import SOUND_SUFFIXES
 
-    if resume and out is None:
-        raise FugatoError("bad-option", "--resume goes on with a file of answers: give it with --out.")
+    check_places(out, resume, shards)
     paths = expand(inputs, SOUND_SUFFIXES, "recording")
     if plot is not None and len(paths) != 1:
         raise FugatoError("bad-option", f"--plot draws one recording; {len(paths)} were given.")
@@ -49,8 +59,13 @@ def genre(
             from ..genre import genre as one
 
             return with_picture(one, todo[0], plot, model=model, top=top)
+        if elsewhere(todo, scheduler):
+            from ..scale import answers
+
+            return answers("genre", todo, scheduler=scheduler, jobs=jobs, model=model, top=top)
         from ..genre import genre_many
 
         return genre_many(todo, model=model, top=top, jobs=jobs)
 
-    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top)
+    asked = {"task": "genre", "model": model, "top": top}
+    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top, shards=shards, asked=asked)

@@ -9,12 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import FugatoError
-from .answering import answer_all, expand, with_picture
+from .answering import (
+    SchedulerOption,
+    ShardsOption,
+    answer_all,
+    check_places,
+    elsewhere,
+    expand,
+    with_picture,
+)
 
 
 def identify(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE…|FOLDER", help="Music files, or folders walked to the last file.")
+        list[str],
+        typer.Argument(metavar="FILE…|FOLDER", help="Music files, or folders and addresses walked to the last file."),
     ],
     top: Annotated[
         int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N names of each ranking.")
@@ -34,14 +43,15 @@ def identify(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="OUT.jsonl", help="Answers to this file, a line each.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file given to --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --out or --shards.")] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Files read at the same time.")] = None,
+    scheduler: SchedulerOption = None,
+    shards: ShardsOption = None,
 ) -> None:
     """Name the composer of each piece: MIDI, MusicXML, kern or ABC."""
     from ..read import suffixes
 
-    if resume and out is None:
-        raise FugatoError("bad-option", "--resume goes on with a file of answers: give it with --out.")
+    check_places(out, resume, shards)
     names = [name.strip() for name in candidates.split(",") if name.strip()] if candidates is not None else None
     paths = expand(inputs, suffixes(), "music")
     if plot is not None and len(paths) != 1:
@@ -63,8 +73,13 @@ def identify(
             from ..composer import identify as one
 
             return with_picture(one, todo[0], plot, **options)
+        if elsewhere(todo, scheduler):
+            from ..scale import answers
+
+            return answers("identify", todo, scheduler=scheduler, jobs=jobs, **options)
         from ..composer import identify_many
 
         return identify_many(todo, jobs=jobs, **options)
 
-    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top)
+    asked = {"task": "identify", **options}
+    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top, shards=shards, asked=asked)

@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from ..errors import FugatoError
+from ..scale.lock import lock_file
 
 
 def json_line(value: Any) -> bytes:
@@ -61,7 +63,7 @@ class JsonLines:
         except OSError as error:
             raise self._unwritable(error) from error
         try:
-            _lock(self._file, self.path)
+            lock_file(self._file, str(self.path))
             if resume:
                 self._read_back()
             else:
@@ -74,12 +76,17 @@ class JsonLines:
             raise
 
     def write(self, answer: dict[str, Any]) -> None:
-        """Append one answer."""
+        """Append one answer; what does not fit leaves the lines before it whole."""
         line = memoryview(json_line(answer))
+        written = 0
         try:
             while line:
-                line = line[self._file.write(line) :]
+                size = self._file.write(line)
+                written += size
+                line = line[size:]
         except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._file.seek(0, os.SEEK_END) - written)
             raise self._unwritable(error) from error
 
     def left(self, inputs: Iterable[str]) -> list[str]:
@@ -122,18 +129,3 @@ class JsonLines:
         return FugatoError(
             "bad-output", f"The answers cannot be written there ({error.strerror or error}).", str(self.path)
         )
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no advisory locks; nothing is lost but the warning
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FugatoError(
-            "busy", "Another process is writing answers to it; wait for it, or give another name to --out.", str(path)
-        ) from None
-    except OSError:
-        pass  # a file system or a device that has no locks

@@ -20,11 +20,12 @@ from fugato.composer.patterns import ASPECTS, describe
 from fugato.composer.recognise import shipped_works
 from fugato.corpus.names import canonical, composer_info
 from fugato.errors import FugatoError
-from fugato.read import read, read_many
+from fugato.read import Item, read, read_many
 from fugato.read.files import bytes_of, name_of
 from fugato.represent.stream import Stream, stream
 from fugato.score import Score
 
+THEN: Final = "fugato.composer.identify:answer_bytes"  # what a worker process calls with each Score
 LEAST_EVENTS: Final = 12  # events with fewer there is nothing to count
 FEW: Final = 4  # files for which starting worker processes would take longer than answering
 SHORT_EVENTS: Final = 100  # events under which people are told that the piece is short
@@ -121,15 +122,28 @@ def identify_many(
     few = list(itertools.islice(rest, FEW + 1))
     if len(few) <= FEW:
         return _answers_here(few, asked, chosen, explain, top, work)
-    options = {
-        "model": str(asked.model.folder),
+    options = options_of(str(asked.model.folder), fuse=fuse, candidates=candidates, explain=explain, top=top, work=work)
+    return _answers(itertools.chain(few, rest), jobs, options)
+
+
+def options_of(
+    model: str | os.PathLike[str],
+    *,
+    fuse: Sequence[str | os.PathLike[str]] = (),
+    candidates: Sequence[str] | None = None,
+    explain: bool = False,
+    top: int | None = None,
+    work: bool = True,
+) -> dict[str, Any]:
+    """The options of `identify_many` as JSON values, which `answer_bytes` takes in a worker process."""
+    return {
+        "model": os.fspath(model),
         "fuse": [os.fspath(other) for other in fuse],
         "candidates": list(candidates) if candidates is not None else None,
         "explain": explain,
         "top": top,
         "work": work,
     }
-    return _answers(itertools.chain(few, rest), jobs, options)
 
 
 def _answers_here(
@@ -160,11 +174,16 @@ def _answers_here(
 
 
 def _answers(sources: Iterable[str | os.PathLike[str]], jobs: int, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in read_many(sources, jobs=jobs, then="fugato.composer.identify:answer_bytes", options=options):
-        shown = _plain(item.result, os.fspath(item.source))  # type: ignore[arg-type]
-        if item.tunes:
-            shown["parts"] = [_plain(result, None) for result in item.tunes]
-        yield shown
+    for item in read_many(sources, jobs=jobs, then=THEN, options=options):
+        yield answer_of(item, os.fspath(item.source))  # type: ignore[arg-type]
+
+
+def answer_of(item: Item, name: str) -> dict[str, Any]:
+    """The contract's JSON object of a file that was read and judged (`THEN`) in a worker process."""
+    shown = _plain(item.result, name)
+    if item.tunes:
+        shown["parts"] = [_plain(result, None) for result in item.tunes]
+    return shown
 
 
 def _plain(result: Any, name: str | None) -> dict[str, Any]:

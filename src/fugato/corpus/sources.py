@@ -8,7 +8,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
 from fugato.corpus.corpus import COLUMNS, MAX_BYTES, MEMBER, Corpus, Piece, label_of
@@ -107,6 +107,12 @@ def from_zip(path: Path) -> Corpus:
     return _checked(pieces, skipped + unlabelled, path)
 
 
+def from_names(names: list[str], ref: Callable[[str], str], source: str) -> Corpus:
+    """Such a folder in any other place, known by the names of its files alone; `ref` says where each lies."""
+    pieces, skipped = _labelled(sorted(names), ref, _wrapping(names))
+    return _checked(pieces, skipped, PurePosixPath(source), source)
+
+
 def _wrapping(names: list[str]) -> int:
     """How many folders are wrapped around the composers' folders of an archive: usually none or one.
 
@@ -157,11 +163,13 @@ def _is_music(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
-def _checked(pieces: list[Piece], skipped: list[tuple[str, str]], source: Path) -> Corpus:
+def _checked(
+    pieces: list[Piece], skipped: list[tuple[str, str]], source: PurePath, called: str | None = None
+) -> Corpus:
     if not pieces:
         loose = sum(reason.startswith("no label") for _, reason in skipped)
         message = f"{loose} pieces lie in it, but {NO_LABELS}" if loose else NO_MUSIC if skipped else "it is empty"
-        raise FugatoError("bad-data", message, str(source))
+        raise FugatoError("bad-data", message, called or str(source))
     return Corpus(pieces, source.stem, skipped)
 
 

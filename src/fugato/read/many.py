@@ -77,7 +77,9 @@ def read_many(
     def one(source: Source) -> Item:
         reader = readers.get()
         try:
-            return _item(source, reader, then, options, limits, nearby=jobs == 1 and then is None)
+            return read_item(
+                source, reader, then=then, options=options, limits=limits, nearby=jobs == 1 and then is None
+            )
         finally:
             readers.put(reader)
 
@@ -96,14 +98,19 @@ def read_many(
             reader.close()
 
 
-def _item(
+def read_item(
     source: Source,
     reader: Reader,
-    then: str | None,
-    options: Mapping[str, Any] | None,
-    limits: Limits,
-    nearby: bool,
+    *,
+    then: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    nearby: bool = False,
 ) -> Item:
+    """What becomes of one source, by a worker process of one's own; a refusal is a result. Parameters as in `read_many`.
+
+    With `nearby`, small MIDI is read in this process.
+    """
     name, sha256 = name_of(source), ""
     try:
         data = bytes_of(source, name, limits)

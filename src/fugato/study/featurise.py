@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -190,6 +190,7 @@ def featurise(
     size: int = SIZE,
     jobs: int = 2,
     progress: Progress | None = None,
+    reads: Iterable[Read] | None = None,
 ) -> FeatureTable:
     """Write the feature table of a collection.
 
@@ -208,6 +209,8 @@ def featurise(
         Reading processes.
     progress : callable, optional
         Told (files done, files in all) after each.
+    reads : iterable of Read, optional
+        The chunks of its pieces, where something else than `read_chunks` reads them; then `jobs` and `progress` are not used.
 
     Returns
     -------
@@ -220,21 +223,17 @@ def featurise(
     """
     began = time.perf_counter()
     target = check_out(Path(out))
-    if level not in LEVELS:
-        raise FugatoError(
-            "bad-option", f"There is no level {level!r}; a row is a {', a '.join(LEVELS[:-1])} or a piece."
-        )
+    check_level(level)
     corpus = load_corpus(data)
     composers: dict[str, Counts] = {}
     skipped: list[tuple[str, str, str, str]] = []
     with _writer(target, level) as rows:
-        for piece, result in read_chunks(corpus, size=size, jobs=jobs, progress=progress):
+        for piece, result in reads or read_chunks(corpus, size=size, jobs=jobs, progress=progress):
             composers.setdefault(piece.composer, Counts()).add(result)
             if isinstance(result, FugatoError):
                 skipped.append((piece.id, piece.composer, result.kind, result.message))
                 continue
-            for number, made in enumerate(result):
-                rows.add(piece, f"{piece.id}#{number + 1}" if len(result) > 1 else piece.id, made)
+            rows.add_all(piece, result)
         rows.flush()
         if not rows.count:
             raise no_chunks(corpus, skipped, size)
@@ -353,7 +352,7 @@ def piece_statistics(made: Chunks) -> Floats:
     return row[None, :]
 
 
-class _Rows:
+class Rows:
     """Gathers rows and writes them group by group."""
 
     def __init__(self, level: str, write: Callable[[Any], None]) -> None:
@@ -364,6 +363,11 @@ class _Rows:
         self._keys: list[NDArray[np.int32]] = []
         self._numbers: list[Floats] = []
         self._held = 0
+
+    def add_all(self, piece: Piece, result: Sequence[Chunks]) -> None:
+        """The rows of one file, whose tunes are numbered where there are several."""
+        for number, made in enumerate(result):
+            self.add(piece, f"{piece.id}#{number + 1}" if len(result) > 1 else piece.id, made)
 
     def add(self, piece: Piece, name: str, made: Chunks) -> None:
         """The rows of one piece."""
@@ -408,6 +412,14 @@ class _Rows:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
+def check_level(level: str) -> None:
+    """Refuse what no row can stand for."""
+    if level not in LEVELS:
+        raise FugatoError(
+            "bad-option", f"There is no level {level!r}; a row is a {', a '.join(LEVELS[:-1])} or a piece."
+        )
+
+
 def check_out(path: Path) -> Path:
     """The path, if a table can be written there."""
     if path.suffix.lower() not in SUFFIXES:
@@ -428,7 +440,7 @@ def check_out(path: Path) -> Path:
 
 
 @contextmanager
-def _writer(path: Path, level: str) -> Iterator[_Rows]:
+def _writer(path: Path, level: str) -> Iterator[Rows]:
     """Rows into a file beside `path`, which takes its name when all went well, and goes when not."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     made: list[Any] = []
@@ -442,7 +454,7 @@ def _writer(path: Path, level: str) -> Iterator[_Rows]:
     with writing(path):
         file = partial.open("wb")
     try:
-        yield _Rows(level, write)
+        yield Rows(level, write)
         with writing(path):
             if made:
                 made[0].close()

@@ -160,6 +160,7 @@ def test_a_piece_is_heard_while_it_is_written_and_then_changed(visits: Visits) -
             assert saved(page, f"a.button:has-text('{form}')").read_bytes().startswith(start)
 
         roll = page.locator(".roll canvas")  # bars 2 and 3 are selected on the roll and written anew
+        roll.scroll_into_view_if_needed()
         box = roll.bounding_box()
         y = box["y"] + box["height"] / 2
         page.mouse.move(box["x"] + box["width"] * 0.25, y)

@@ -186,7 +186,7 @@ export class Roll {
         c.fillRect(at, HEAD, 1, floor - HEAD);
         c.globalAlpha = 1;
       }
-      if (numbered && at > -20) {
+      if (numbered && at > -20 && at < width - 14) {
         c.fillStyle = colour.soft;
         c.fillText(String(i + 1), at + 1, height - 8);
       }

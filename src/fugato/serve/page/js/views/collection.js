@@ -3,12 +3,13 @@
 import * as api from "../api.js";
 import { drop, shelf } from "../components/drop.js";
 import { StyleMap } from "../components/style-map.js";
-import { notice, wait } from "../components/notice.js";
+import { notice, remark, wait } from "../components/notice.js";
 import { clock, count, h, icon, percent, say } from "../dom.js";
 import { SCORES, hasSuffix, save } from "../files.js";
 import { table as answersTable } from "./who.js";
 
 const BATCH = 8;
+const MAPPED = 64; // pieces on the map: as many as the server takes files in one request
 const SHOWN = 500; // rows at a time
 const COLUMNS = [
   { key: "input", title: "File", of: (a) => a.input },
@@ -92,7 +93,7 @@ export function open(main) {
 
   async function place() {
     const good = new Set(answers.filter((a) => !a.error).map((a) => a.input));
-    const usable = files.filter((file) => good.has(file.path)).slice(0, limits.map_files ?? 400);
+    const usable = files.filter((file) => good.has(file.path)).slice(0, limits.map_files ?? MAPPED);
     if (usable.length < 3) return;
     const waiting = wait("Drawing the map…");
     status.replaceChildren(waiting);
@@ -100,6 +101,7 @@ export function open(main) {
       const { points } = await api.styleMap(usable, stop.signal);
       mapBox.hidden = false;
       map.set(points);
+      if (good.size > usable.length) status.append(remark(`The map shows the first ${usable.length} of ${good.size} pieces; fugato map draws them all.`));
     } catch (error) {
       if (error.name !== "AbortError") status.append(notice(`The map could not be drawn: ${error.message}`));
     } finally {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ from fugato.read.limits import DEFAULT_LIMITS, Limits
 from fugato.read.sniff import SUFFIXES
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
+
+
+class NamedBytes(io.BytesIO):
+    """Bytes in memory that keep the name of their file, whose suffix helps where the bytes leave the format open."""
+
+    name: str = ""
 
 
 def suffixes() -> tuple[str, ...]:

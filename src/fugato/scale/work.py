@@ -23,10 +23,10 @@ from fugato.composer.identify import answer_of
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.models.card import CARD_NAME
-from fugato.models.folder import find_model
+from fugato.models.names import find_model
 from fugato.read import Item, Reader
 from fugato.read.audio import DEFAULT_LIMITS as SOUND_LIMITS
-from fugato.read.files import Source, name_of
+from fugato.read.files import NamedBytes, Source, name_of
 from fugato.read.limits import DEFAULT_LIMITS
 from fugato.read.many import read_item
 from fugato.represent.chunks import Chunks
@@ -139,16 +139,10 @@ def _reader() -> Reader:
     return found
 
 
-class _Named(io.BytesIO):
-    """Bytes in memory that keep the name of their file, whose suffix helps where the bytes leave the format open."""
-
-    name: str = ""
-
-
 def _read(given: Input, then: str, options: Mapping[str, Any]) -> Item:
     source: Source = given.place
     if is_remote(given.place) or given.piece is not None:
-        source = _Named(_open_piece(given) if not is_remote(given.place) else fetch(given.place, MOST))
+        source = NamedBytes(_open_piece(given) if not is_remote(given.place) else fetch(given.place, MOST))
         source.name = given.place.partition("::")[0]
     return read_item(source, _reader(), then=then, options=options)
 

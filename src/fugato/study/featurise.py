@@ -27,6 +27,7 @@ from fugato import __version__
 from fugato.corpus import Corpus, Piece, load_corpus
 from fugato.errors import FugatoError
 from fugato.read import read_many
+from fugato.read.files import NamedBytes
 from fugato.represent.chunks import CHUNK_FEATURES, FEATURES, NOTE_FEATURES, SIZE, Chunks
 
 LEVELS: Final = ("note", "chunk", "piece")
@@ -273,7 +274,7 @@ def read_chunks(corpus: Corpus, *, size: int = SIZE, jobs: int = 2, progress: Pr
     def sources() -> Iterator[io.BytesIO]:
         for piece in corpus:
             try:
-                source = _Named(corpus.open(piece))
+                source = NamedBytes(corpus.open(piece))
             except FugatoError as error:
                 unopened.append(Read(piece, error))
                 continue
@@ -298,12 +299,6 @@ def read_chunks(corpus: Corpus, *, size: int = SIZE, jobs: int = 2, progress: Pr
 def _error(result: Any) -> FugatoError:
     assert isinstance(result, FugatoError)  # what is not bytes is one
     return result
-
-
-class _Named(io.BytesIO):
-    """Bytes in memory that keep the name of their file, whose suffix helps where the bytes leave the format open."""
-
-    name: str = ""
 
 
 def no_chunks(corpus: Corpus, skipped: list[tuple[str, str, str, str]], size: int) -> FugatoError:

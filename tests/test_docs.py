@@ -49,6 +49,7 @@ def test_there_are_pages_that_run() -> None:
         "genre.md",
         "identify.md",
         "listen.md",
+        "page.md",
         "recognise.md",
         "report.md",
         "serve.md",

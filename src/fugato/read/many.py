@@ -14,7 +14,7 @@ from fugato.errors import FugatoError
 from fugato.read.files import Source, bytes_of, name_of
 from fugato.read.limits import DEFAULT_LIMITS, Limits
 from fugato.read.parse import parse_found
-from fugato.read.reader import Reader, Result
+from fugato.read.reader import Reader, Result, shared
 from fugato.read.sniff import Found, sniff
 
 AHEAD: Final = 4  # files a worker that may be read before they are asked for
@@ -70,8 +70,8 @@ def read_many(
     if jobs < 1:
         raise FugatoError("bad-option", f"{jobs} jobs; there must be at least 1.")
     readers: SimpleQueue[Reader] = SimpleQueue()
-    made = [Reader(limits) for _ in range(jobs)]
-    for reader in made:
+    made = [Reader(limits) for _ in range(jobs)] if jobs > 1 or then is not None else []
+    for reader in made or [shared()]:  # one reader alone lives on: asked about file after file, it starts once
         readers.put(reader)
 
     def one(source: Source) -> Item:

@@ -83,7 +83,11 @@ class Client:
         model: str = "composer",
     ) -> list[schemas.Answer | schemas.Refusal]:
         """Who wrote each of the files, as `fugato.identify`; a `Refusal` stands for one that cannot be answered."""
-        fields = {"explain": explain, "candidates": ",".join(candidates) if candidates else None, "top": top}
+        fields: dict[str, Any] = {
+            "explain": explain,
+            "candidates": ",".join(candidates) if candidates else None,
+            "top": top,
+        }
         return _ANSWERS.validate_python(self._post("/api/identify", files, model=model, **fields).json())
 
     def genre(

@@ -107,6 +107,7 @@ def test_nobody_is_named_where_nobody_is_likely(visits: Visits) -> None:
     with visits.visit("#/who?example=schumann-robert-dichterliebe-no2") as page:
         expect(page.locator(".verdict h2")).to_have_text("None of these", timeout=90_000)
         expect(page.locator(".verdict")).to_contain_text("Nearest:")
+        page.wait_for_selector("[data-play]:not([disabled])")
         page.route("**/api/soundfont", lambda route: route.fulfill(status=204))  # a server that has none
         page.click("[data-play]")
         assert sounds(page)
@@ -115,7 +116,7 @@ def test_nobody_is_named_where_nobody_is_likely(visits: Visits) -> None:
 
 def test_a_recording_is_heard_seen_and_judged_along_its_time(visits: Visits) -> None:
     with visits.visit("#/genre?example=bach-bwv66-6-played") as page:
-        page.wait_for_selector(".heat .lane")
+        page.wait_for_selector(".heat .lane", timeout=240_000)  # the server renders it first, below other work
         assert page.locator(".ranking li").count() >= 5
         assert inked(page, ".wave") > 1000
         assert page.locator(".mel").evaluate("(image) => image.complete && image.naturalWidth > 100")

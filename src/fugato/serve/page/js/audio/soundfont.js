@@ -40,7 +40,7 @@ export class Soundfont {
 export async function loadSoundfont({ context, master }, progress = () => {}) {
   if (!context.audioWorklet) return null; // not on pages that came over plain HTTP from another machine
   const response = await fetch("/api/soundfont");
-  if (!response.ok) return null;
+  if (!response.ok || response.status === 204) return null;
   const total = Number(response.headers.get("content-length")) || 0;
   const named = /filename="?([^";]+)/.exec(response.headers.get("content-disposition") ?? "");
   const chunks = [];

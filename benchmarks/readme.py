@@ -240,7 +240,8 @@ def composed_in_short() -> str:
     """The same for README.md."""
     table = load("compose")
     return (
-        compose_table.markdown(table, COMPOSED)
+        "### New music, beside real music\n\n"
+        + compose_table.markdown(table, COMPOSED)
         + f"\n{table['pieces']} pieces of {table['bars']} bars by each system, after {table['seed bars']} bars of {table['works']} "
         "works that none of them has learnt. All rows, and how they are measured, are in "
         "[docs/systems-that-compose.md](docs/systems-that-compose.md). Made by `python benchmarks/compose.py`.\n"

@@ -52,6 +52,7 @@ def test_there_are_pages_that_run() -> None:
         "page.md",
         "recognise.md",
         "report.md",
+        "scale.md",
         "serve.md",
         "sound.md",
         "style-space.md",

@@ -69,9 +69,6 @@ class Cluster:
 
     def submit(self, function: Any, task: Task, inputs: Sequence[Input] = (), **options: Any) -> Future:
         future = Future()
-        if function is check:
-            future.end("host")
-            return future
         workers = options["workers"] or ["a", "b"]
         worker = workers[self._turn % len(workers)]
         self._turn += 1

@@ -5,7 +5,7 @@ The scheduler gives the batches of a worker that has died to others. What it can
 whichever copy ends first counts (backup tasks, after Dean and Ghemawat, "MapReduce", OSDI 2004). A batch that brings down several
 workers is taken apart, so that one input alone is blamed. As this process alone takes answers, none is taken twice.
 
-Times can be set as any of Dask's settings, under ``fugato``: DASK_FUGATO__SILENT=10s.
+Times and the size of batches can be set as any of Dask's settings, under ``fugato``: DASK_FUGATO__SILENT=10s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from fugato.errors import FugatoError
-from fugato.scale.work import Input, Outcome, Task, check, do, refusal
+from fugato.scale.work import Input, Outcome, Task, do, refusal
 
 SILENT: Final = "30s"  # without a sign of life of a worker, after which its batches are started elsewhere too
 CONNECT: Final = "30s"  # for the scheduler to answer, and for a first worker
@@ -142,7 +142,8 @@ class _Run:
         def seconds(name: str, default: str) -> float:
             return float(dask.utils.parse_timedelta(dask.config.get(f"fugato.{name}", default)))
 
-        self._client, self._task, self._inputs, self._size = client, task, inputs, batch
+        self._client, self._task, self._inputs = client, task, inputs
+        self._size = batch or int(dask.config.get("fugato.batch", 0))
         self._silent, self._lost = seconds("silent", SILENT), seconds("lost", LOST)
         self._connect = seconds("connect", CONNECT)
         self._name = uuid.uuid4().hex[:12]
@@ -158,23 +159,15 @@ class _Run:
         self._looked = self._alive = time.monotonic()
 
     def begin(self) -> None:
-        """Wait for a first worker, and see whether it is fit."""
+        """Wait for a first worker. Whether it is fit shows with its first batch: one that does not move must hold nothing up."""
         try:
             self._client.wait_for_workers(1, timeout=self._connect)
         except TimeoutError:
             raise FugatoError(
                 "bad-option", "The scheduler has no workers; start some with `dask worker ADDRESS`."
             ) from None
-        probe = self._client.submit(check, self._task, key=f"fugato-check-{self._name}", pure=False)
-        try:
-            probe.result(timeout=self._lost)
-        except FugatoError:
-            raise
-        except Exception as error:
-            raise self._unfit(error) from error
         self._look()
-        threads = self._threads
-        self._size = self._size or max(1, min(LARGEST, len(self._inputs) // (PARTS * threads)))
+        self._size = self._size or max(1, min(LARGEST, len(self._inputs) // (PARTS * self._threads)))
 
     def results(self) -> Iterator[tuple[int, list[Done]]]:
         """Number of each batch and what became of its inputs, as batches end."""

@@ -1,0 +1,174 @@
+"""Identify and featurise on a cluster of this machine: pieces a second against the number of workers and the size of batches, and memory.
+
+    python benchmarks/scale.py                           5,000 MIDI files of the corpora (some hours on two slow cores)
+    python benchmarks/scale.py --files 300 --batches 8   a small one
+    python benchmarks/scale.py --memory 100000           also: memory over as many inputs, the corpus repeated
+
+A scheduler and its workers are started for each run, each with one thread, and `fugato … --shards` is timed against them, from the
+command to its end. Beside it stands the same by `--jobs` alone, which is what the command does without a cluster. Seconds by the wall
+clock count what else the machine does (see the load); processor seconds are those of all processes of the run, and what a file costs on
+a quiet machine. Cost per million files is extrapolated from them. Writes benchmarks/results/scale.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from batch import collected
+from held_out import corpora
+
+RESULT = Path(__file__).resolve().parent / "results" / "scale.json"
+FILES = 5_000
+WATCH = 1.0  # seconds
+
+
+class Watch(threading.Thread):
+    """Processor seconds and memory of processes and their children, those that have ended included."""
+
+    def __init__(self, *processes: int) -> None:
+        super().__init__(daemon=True)
+        self._roots = processes
+        self._ended = threading.Event()
+        self._seconds: dict[tuple[int, float], float] = {}
+        self.megabytes: list[float] = []  # of all together, over time
+
+    def run(self) -> None:
+        while not self._ended.wait(WATCH):
+            self._look()
+
+    def _look(self) -> None:
+        total = 0.0
+        for root in self._roots:
+            with suppress(psutil.Error):
+                top = psutil.Process(root)
+                for process in [top, *top.children(recursive=True)]:
+                    with suppress(psutil.Error):
+                        spent = process.cpu_times()
+                        self._seconds[process.pid, process.create_time()] = spent.user + spent.system
+                        total += process.memory_info().rss / 1e6
+        self.megabytes.append(total)
+
+    def end(self) -> float:
+        """Processor seconds."""
+        self._look()
+        self._ended.set()
+        self.join()
+        return sum(self._seconds.values())
+
+
+@contextmanager
+def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
+    """The address of a scheduler with so many workers, and their process ids."""
+    file = place / "scheduler.json"
+    file.unlink(missing_ok=True)
+    started = []
+
+    def start(program: str, *options: str) -> None:
+        command = [sys.executable, "-m", f"distributed.cli.{program}", "--scheduler-file", str(file), "--no-dashboard"]
+        quiet = subprocess.DEVNULL
+        started.append(subprocess.Popen([*command, *options], stdout=quiet, stderr=quiet))
+
+    try:
+        start("dask_scheduler", "--port", "0", "--host", "127.0.0.1")
+        while not file.exists() or not file.read_text():
+            time.sleep(0.1)
+        for _ in range(workers):
+            start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(place))
+        yield json.loads(file.read_text())["address"], [process.pid for process in started]
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait()
+
+
+def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
+    """One run to its end."""
+    load = os.getloadavg()[0]
+    began = time.perf_counter()
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, "-m", "fugato", *command], stdout=quiet, stderr=quiet)
+    watch = Watch(process.pid, *others)
+    watch.start()
+    status = process.wait()
+    seconds = time.perf_counter() - began
+    worked = watch.end()
+    half = watch.megabytes[len(watch.megabytes) // 2 :]
+    return {
+        "exit_status": status,
+        "load_before": round(load, 1),
+        "seconds": round(seconds, 1),
+        "files_a_second": round(files / seconds, 1),
+        "processor_seconds": round(worked, 1),
+        "files_a_processor_second": round(files / worked, 1),
+        "processor_hours_per_million_files_extrapolated": round(worked / files * 1e6 / 3600, 1),
+        "megabytes_of_all_processes": {"half_way": round(half[0]), "at_most": round(max(watch.megabytes))},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
+    parser.add_argument("--files", type=int, default=FILES)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--tasks", nargs="+", default=["identify", "featurise"])
+    parser.add_argument("--memory", type=int, default=0, metavar="N", help="inputs of a run for its memory")
+    parser.add_argument("--json", type=Path, default=RESULT)
+    args = parser.parse_args()
+    index = args.index or corpora() / "index.csv"
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=index.parent if os.access(index.parent, os.W_OK) else None) as top:
+        place = Path(top)
+
+        def filled(n: int) -> Path:
+            folder = place / f"pieces-{n}"
+            folder.mkdir(exist_ok=True)
+            if not any(folder.iterdir()):
+                collected(index, folder, n)
+            return folder
+
+        def run(task: str, n: int, out: str, *options: str, others: list[int] | None = None, **about: Any) -> None:
+            command = [task, str(filled(n)), out, str(place / f"run-{len(runs)}"), *options]
+            if out == "--out" and task == "featurise":
+                command[3] += ".parquet"
+            runs.append({"task": task, "files": n, **about, **timed(command, others or [], n)})
+            print(json.dumps(runs[-1]), flush=True)
+
+        for task in args.tasks:
+            for jobs in args.workers:
+                run(task, args.files, "--out", "--jobs", str(jobs), how="jobs", workers=jobs)
+        for workers in args.workers:
+            for batch in args.batches:
+                os.environ["DASK_FUGATO__BATCH"] = str(batch)
+                with cluster(workers, place) as (address, others):
+                    for task in args.tasks:
+                        about = {"how": "cluster", "workers": workers, "batch": batch}
+                        run(task, args.files, "--shards", "--scheduler", address, others=others, **about)
+        if args.memory:
+            del os.environ["DASK_FUGATO__BATCH"]
+            with cluster(max(args.workers), place) as (address, others):
+                about = {"how": "cluster, for its memory", "workers": max(args.workers)}
+                run("identify", args.memory, "--shards", "--scheduler", address, others=others, **about)
+    result = {
+        "command": " ".join(["python", "benchmarks/scale.py", *sys.argv[1:]]),
+        "cpus": os.cpu_count(),
+        "runs": runs,
+    }
+    args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

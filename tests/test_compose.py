@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -194,6 +195,13 @@ def test_guidance_moves_the_music_towards_the_style() -> None:
         drawn = [sampler._choose(0, np.zeros((2, 1)), np.ones(2, bool), 1.0, Likelihood()) for _ in range(500)]  # type: ignore[arg-type]
         shares.append(float(np.mean(drawn)))
     assert shares == sorted(shares) and shares[0] < 0.45 and shares[3] > 0.8
+
+
+def test_what_is_not_known_before_can_be_left_out_of_foretelling(system: Transformer) -> None:
+    told, untold = (system.nll(styled("Bach", 50), plan=plan) for plan in (True, False))
+    assert told.notes == untold.notes and told.nats != untold.nats and math.isfinite(untold.nats)
+    no_bars_left = t.encode(styled("Bach", 50)).rows[:, [t.DENSITY, t.LEFT]]
+    assert no_bars_left.any(), "there is a plan to leave out"
 
 
 def test_any_system_answers_the_same_two_questions(system: Transformer) -> None:

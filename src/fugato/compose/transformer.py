@@ -250,11 +250,16 @@ class Transformer:
         keys = [Key(0.0, *signature_of(job.key))] if job.key else []
         return t.decode(t.Tokens(job.new(), job.programs), tempos=tempos, keys=keys)
 
-    def nll(self, score: Score, *, style: str | None = None) -> NoteLikelihood:
-        """How well a piece is foretold; every step but the first from those before it in its row of 512."""
+    def nll(self, score: Score, *, style: str | None = None, plan: bool = True) -> NoteLikelihood:
+        """How well a piece is foretold; every step but the first from those before it in its row of 512.
+
+        Without the `plan` it is not told how dense each bar is and how many are left: what nobody knows who only hears what came before.
+        """
         tokens = t.encode(score)
         known = t.controls(*self.style_of(style), tokens.programs)
         home = t.transposed(tokens.rows, t.shift_home(int(tokens.rows[0, t.KEY])))
+        if not plan:
+            home[:, [t.DENSITY, t.LEFT]] = 0
         rows = np.concatenate([_marker(t.START), home, _marker(t.END)]).astype(np.int64)
         steps = np.concatenate([rows, np.repeat(known[None], len(rows), axis=0)], axis=1)
         sums = np.zeros(t.N_ATTRIBUTES)

@@ -34,6 +34,7 @@ from fugato.study.compose_systems import (
     System,
     Wanted,
     asked_for,
+    drawn_with,
     file_name,
     has_learnt,
     made_by,
@@ -215,7 +216,7 @@ def benchmark_compose(
     heard: dict[str, list[Score]] = {}
     for column in columns:
         row = _row_of(column, found[column.recipe], task)
-        figures = {"title": column.title, **_figures(row, real, task, limit, guard)}
+        figures = {"title": column.title, "drawn with": drawn_with(column), **_figures(row, real, task, limit, guard)}
         figures |= _foretold(column, found[column.recipe], task)
         figures |= compose_cost.cost(found[column.recipe], target / "measured", bars)
         if swaps and column.name == "ours" and composers:
@@ -428,7 +429,11 @@ def _foretold(column: System, model: Model, task: _Task) -> Figure:
             "notes": sum(s.notes for s in said),
         }
 
-    key = {"weights": {name: file.sha256 for name, file in model.card.files.items()}, "works": [h.work for h in held]}
+    key = {
+        "weights": {name: file.sha256 for name, file in model.card.files.items()},
+        "works": [h.work for h in held],
+        "plan": False,
+    }
     return {"nll": remembered(path, key, say)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -221,7 +222,12 @@ def made_by(
     weights = {name: [file.bytes, file.sha256] for name, file in model.card.files.items()}
     missing = []
     for one in wanted:
-        key = {"options": dict(system.options), "bars": one.bars, "random_seed": one.random_seed, "style": one.style}
+        key: dict[str, Any] = {
+            "options": drawn_with(system),
+            "bars": one.bars,
+            "random_seed": one.random_seed,
+            "style": one.style,
+        }
         key |= {"seed": digest(one.seed.to_bytes()), "weights": weights}
         if _kept(folder, one.name, key) is None:
             missing.append((one, key))
@@ -236,6 +242,14 @@ def made_by(
         if progress is not None:
             progress(f"{system.title}, writing", done, len(wanted))
     return [_loaded(folder, one.name) for one in wanted]
+
+
+def drawn_with(system: System) -> dict[str, Any]:
+    """How a system draws its notes where nothing is said, with what is said of it."""
+    if system.recipe != OURS:
+        return dict(system.options)
+    usual = inspect.signature(Transformer.job).parameters
+    return {**{name: usual[name].default for name in ("temperature", "top_p", "guidance")}, **system.options}
 
 
 def _written(asked: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[bytes, float, float]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.compose import Generator, NoteLikelihood
+from fugato.compose.transformer import Transformer
 from fugato.errors import FugatoError
 from fugato.metrics import Interval, bootstrap_interval
 from fugato.score import Score, Tempo
@@ -86,7 +87,7 @@ def beginning(score: Score, notes: int) -> Score:
 def foretold(
     system: Generator, pieces: Sequence[Held], *, styled: bool = True, progress: Progress | None = None
 ) -> list[NoteLikelihood]:
-    """What a system says of each piece.
+    """What a system says of each piece, in the light of what came before alone.
 
     Parameters
     ----------
@@ -98,11 +99,12 @@ def foretold(
         Told (pieces done, pieces in all).
     """
     found = []
+    options = {"plan": False} if isinstance(system, Transformer) else {}  # the others have none
     for number, piece in enumerate(pieces):
         try:
-            found.append(system.nll(piece.score, style=piece.composer if styled else None))
+            found.append(system.nll(piece.score, style=piece.composer if styled else None, **options))
         except FugatoError:  # a composer of whom it knows nothing
-            found.append(system.nll(piece.score))
+            found.append(system.nll(piece.score, **options))
         if progress is not None:
             progress(number + 1, len(pieces))
     return found

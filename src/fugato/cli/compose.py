@@ -39,14 +39,16 @@ def compose(
         int | None, typer.Option("--keep", min=1, metavar="N", help="Keep the best N of them; all where left out.")
     ] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", metavar="T", help="Below 1 plainer, above 1 wilder.")
-    ] = 1.0,
+        float | None, typer.Option("--temperature", metavar="T", help="Below 1 plainer, above 1 wilder.")
+    ] = None,
     top_p: Annotated[
-        float, typer.Option("--top-p", metavar="P", help="Draw from the likeliest values of this probability together.")
-    ] = 0.95,
+        float | None,
+        typer.Option("--top-p", metavar="P", help="Draw from the likeliest values of this probability together."),
+    ] = None,
     guidance: Annotated[
-        float, typer.Option("--guidance", metavar="G", help="How strongly the style pulls; 1 as learnt.")
-    ] = 1.5,
+        float | None,
+        typer.Option("--guidance", metavar="G", help="How strongly the style pulls; 1 as learnt, 3 where left out."),
+    ] = None,
     random_seed: Annotated[
         int | None,
         typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same piece; drawn where left out."),
@@ -72,6 +74,7 @@ def compose(
     keep = variations if keep is None else keep
     gap = _gap(infill) if infill is not None else None
     _folder(out)
+    sampling = {"temperature": temperature, "top_p": top_p, "guidance": guidance}
     pieces = make(
         variations,
         keep,
@@ -82,14 +85,12 @@ def compose(
         bars=bars,
         seconds=seconds,
         infill=gap,
-        temperature=temperature,
-        top_p=top_p,
-        guidance=guidance,
         tempo=tempo,
         key=key,
         program=program,
         humanise=humanise,
         model=model,
+        **{name: value for name, value in sampling.items() if value is not None},
     )
     lines = []
     for piece in pieces:

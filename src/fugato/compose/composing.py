@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fugato.compose.composition import Composition, NewBar
+from fugato.compose.defaults import GUIDANCE, TEMPERATURE, TOP_P
 from fugato.compose.generator import Generator, load_generator
 from fugato.compose.request import Request
 from fugato.errors import FugatoError
@@ -24,9 +25,9 @@ def compose(
     bars: int | None = None,
     seconds: float | None = None,
     infill: tuple[int, int] | None = None,
-    temperature: float = 1.0,
-    top_p: float = 0.95,
-    guidance: float = 1.5,
+    temperature: float = TEMPERATURE,
+    top_p: float = TOP_P,
+    guidance: float = GUIDANCE,
     random_seed: int | None = None,
     tempo: float | None = None,
     key: str | None = None,

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from fugato.compose.composition import Composition, NewBar
+from fugato.compose.defaults import GUIDANCE, TEMPERATURE, TOP_P
 from fugato.compose.generator import Generator, load_generator
 from fugato.compose.keys import key_name, parse_key, signature_of
 from fugato.compose.sampler import Written
@@ -40,9 +41,9 @@ class Request:
         bars: int | None = None,
         seconds: float | None = None,
         infill: tuple[int, int] | None = None,
-        temperature: float = 1.0,
-        top_p: float = 0.95,
-        guidance: float = 1.5,
+        temperature: float = TEMPERATURE,
+        top_p: float = TOP_P,
+        guidance: float = GUIDANCE,
         random_seed: int = 0,
         tempo: float | None = None,
         key: str | None = None,

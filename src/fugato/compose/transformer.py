@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.compose.copies import CopyIndex
+from fugato.compose.defaults import GUIDANCE, TEMPERATURE, TOP_P
 from fugato.compose.generator import NoteLikelihood
 from fugato.compose.grammar import Plan
 from fugato.compose.guards import CopyGuard
@@ -159,9 +160,9 @@ class Transformer:
         key: int = 0,
         programs: Sequence[int] | None = None,
         gap: tuple[int, int] | None = None,
-        temperature: float = 1.0,
-        top_p: float = 0.95,
-        guidance: float = 1.5,
+        temperature: float = TEMPERATURE,
+        top_p: float = TOP_P,
+        guidance: float = GUIDANCE,
         guarded: bool = True,
     ) -> Job:
         """Prepare the writing of new bars after a seed, from nothing, or in a gap of the seed.

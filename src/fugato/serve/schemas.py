@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from fugato.compose.defaults import GUIDANCE, TEMPERATURE, TOP_P
+
 Note = tuple[float, float, int, int, int]  # start and duration in seconds, pitch, velocity, part
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -271,9 +273,9 @@ class ComposeOptions(BaseModel):
     infill: str | None = Field(
         None, pattern=r"^\d{1,4}:\d{1,4}$", description="Bars of the seed that are written anew, as 9:12."
     )
-    temperature: float = Field(1.0, ge=0.05, le=5, description="Below 1 plainer, above 1 wilder.")
-    top_p: float = Field(0.95, ge=0.01, le=1, description="Share of probability that is drawn from.")
-    guidance: float = Field(1.5, ge=0, le=10, description="How strongly the style pulls.")
+    temperature: float = Field(TEMPERATURE, ge=0.05, le=5, description="Below 1 plainer, above 1 wilder.")
+    top_p: float = Field(TOP_P, ge=0.01, le=1, description="Share of probability that is drawn from.")
+    guidance: float = Field(GUIDANCE, ge=0, le=10, description="How strongly the style pulls.")
     random_seed: int | None = Field(None, ge=0, le=2**53, description="Same seed, same piece; drawn where left out.")
     tempo: float | None = Field(None, ge=10, le=500, description="Quarter notes a minute.")
     key: str | None = Field(None, max_length=20, description="C, F# major, a minor.")

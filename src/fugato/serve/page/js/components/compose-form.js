@@ -71,9 +71,9 @@ export function composeForm({ seed = null, onsubmit, onstop }) {
     h("optgroup", { label: "Minor" }, MINORS.map(([v, t]) => option([`${v} minor`, `${t} minor`]))));
   const variations = number("variations", 1, 8, 1);
   const random = number("random", 0, 2 ** 31, "", "Drawn");
-  const guidance = number("guidance", 0, 10, 1.5);
+  const guidance = number("guidance", 0, 10, 3);
   guidance.step = 0.1;
-  const topP = number("top-p", 0.01, 1, 0.95);
+  const topP = number("top-p", 0.01, 1, 0.98);
   topP.step = 0.01;
   const dice = h("button", { type: "button", class: "round", "aria-label": "Draw a random seed", onclick: () => {
     random.value = Math.floor(Math.random() * 1e6);

@@ -60,7 +60,7 @@ class Visits:
             yield page
         finally:
             context.close()
-        assert trouble == []
+        assert trouble == [], trouble
 
     def _own(self, url: str) -> bool:
         return url.startswith((self.served.address, "data:", f"blob:{self.served.address}"))

@@ -294,7 +294,7 @@ def test_the_page_is_light_and_loads_the_rest_when_it_is_needed(visits: Visits) 
         page.wait_for_load_state("networkidle")
         loaded = page.evaluate("performance.getEntriesByType('resource').map((r) => [r.name, r.decodedBodySize])")
         assert sum(size for _, size in loaded) < WEIGHT
-        assert not [name for name, _ in loaded if re.search("verovio|spessasynth|soundfont|swagger", name)]
+        assert not [name for name, _ in loaded if re.search("verovio|spessasynth|api/soundfont|swagger", name)]
 
 
 def test_the_page_works_by_keyboard_and_keeps_its_theme(visits: Visits) -> None:

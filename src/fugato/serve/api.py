@@ -353,6 +353,7 @@ def _add_page(app: FastAPI) -> None:
 DOCS: Final = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Fugato: the API</title><meta name="viewport" content="width=device-width">
+<link rel="icon" type="image/svg+xml" href="/static/mark.svg">
 <link rel="stylesheet" href="/static/vendor/swagger-ui/swagger-ui.css"></head>
 <body><div id="api"><p>The document of the API is at <a href="/openapi.json">/openapi.json</a>.</p></div>
 <script src="/static/vendor/swagger-ui/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body>

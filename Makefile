@@ -32,7 +32,7 @@ test-long: .venv/.stamp-test
 	FUGATO_LONG=1 $(PY) -m pytest -n $(WORKERS)
 
 docs: .venv/.stamp-docs
-	$(PY) -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 clean:
 	rm -rf .venv .venv-base build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

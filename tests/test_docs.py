@@ -1,4 +1,4 @@
-"""The shell snippets that the documents mark as run do run, one after the other, in an empty folder."""
+"""The snippets that the documents mark as run do run, one after the other, in an empty folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-RUNNABLE = re.compile(r"^```sh run\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RUNNABLE = re.compile(r"^```(sh|python) run\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if RUNNABLE.search(page.read_text(encoding="utf-8"))]
 
 
@@ -28,7 +28,11 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, fugato_home: Pat
         (commands / name).chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
-    script = "set -euo pipefail\n" + "\n".join(RUNNABLE.findall(page.read_text(encoding="utf-8")))
+    parts = [
+        code if language == "sh" else f"python - <<'PYTHON'\n{code}PYTHON\n"
+        for language, code in RUNNABLE.findall(page.read_text(encoding="utf-8"))
+    ]
+    script = "set -euo pipefail\n" + "\n".join(parts)
     environment = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -48,6 +52,7 @@ def test_there_are_pages_that_run() -> None:
         "featurise-and-explore.md",
         "genre.md",
         "identify.md",
+        "index.md",
         "listen.md",
         "page.md",
         "recognise.md",

@@ -6,7 +6,7 @@ WORKERS ?= 2
 PY := .venv/bin/python
 BASE := .venv-base/bin/python
 
-.PHONY: demo test test-full test-base test-long lint docs clean
+.PHONY: demo test test-full test-base test-long test-minimal lint docs release audit clean
 
 demo: .venv/.stamp-base
 	.venv/bin/fugato demo
@@ -31,6 +31,19 @@ test-base: .venv/.stamp-test .venv-base/.stamp-base
 test-long: .venv/.stamp-test
 	FUGATO_LONG=1 $(PY) -m pytest -n $(WORKERS)
 
+# The same with the oldest versions of its dependencies that pyproject.toml allows.
+test-minimal: .venv/.stamp-release
+	rm -rf build/wheel
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	tools/minimal.sh build/minimal build/wheel/fugato-*.whl
+
+# Wheel and source archive, built twice and compared, with hashes, a bill of materials and checksums, in dist/.
+release: .venv/.stamp-release
+	$(PY) tools/release.py
+
+audit: .venv/.stamp-release
+	$(PY) tools/release.py --audit
+
 docs: .venv/.stamp-docs
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
@@ -50,6 +63,10 @@ clean:
 .venv/.stamp-docs: pyproject.toml constraints.txt tools/venv.sh
 	tools/venv.sh .venv --editable '.[docs]'
 	@touch $@ .venv/.stamp-base
+
+.venv/.stamp-release: .venv/.stamp-test
+	$(PY) -m pip install --quiet --constraint constraints.txt build uv pip-audit
+	@touch $@
 
 .venv-base/.stamp-base: pyproject.toml constraints.txt tools/venv.sh
 	tools/venv.sh .venv-base . pytest

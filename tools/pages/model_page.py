@@ -45,7 +45,7 @@ def _card(card: Card) -> Iterator[str]:
     yield from ("", f"## {card.name} {{ #{card.name} }}", "")
     told = f" {PAGES[card.name]} explains it." if card.name in PAGES else ""
     yield f"Recipe `{card.recipe}`, version {card.version}, {_size(card)}, task {card.task}.{told}"
-    yield from ("", "**Figures**", "", "| figure | value | interval | pieces | protocol |", "|---|---:|---|---:|---|")
+    yield from ("", "**Figures**", "", "| figure | value | interval | n | protocol |", "|---|---:|---|---:|---|")
     for figure in card.figures[:MOST_FIGURES]:
         low_high = figure.get("interval")
         interval = f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else ""
@@ -65,8 +65,7 @@ def _card(card: Card) -> Iterator[str]:
     for name, licences in corpora.items():
         yield f"| {name} | {'; '.join(licences)} |"
     if card.labels:
-        pieces = "works" if card.task == "compose" else "files"
-        yield from ("", f'??? note "Its {len(card.labels):,} names, with the {pieces} that it learnt each from"', "")
+        yield from ("", f'??? note "Its {len(card.labels):,} names, with the pieces that it learnt each from"', "")
         yield "    " + ", ".join(f"{name} {n:,}" for name, n in card.labels.items())
 
 

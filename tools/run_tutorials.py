@@ -82,6 +82,8 @@ def _tidy(outputs: list[Any]) -> list[Any]:
     for output in shown:
         if "execution_count" in output:
             output.execution_count = None
+        if len(output.get("data", {})) > 1:  # a picture or a table needs no words beside it
+            output.data.pop("text/plain", None)
     return [*([nbformat.v4.new_output("stream", name="stdout", text=printed)] if printed else []), *shown]
 
 

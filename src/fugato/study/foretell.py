@@ -99,7 +99,7 @@ def foretold(
         Told (pieces done, pieces in all).
     """
     found = []
-    options = {"plan": False} if isinstance(system, Transformer) else {}  # the others have none
+    options: dict[str, Any] = {"plan": False} if isinstance(system, Transformer) else {}  # the others have none
     for number, piece in enumerate(pieces):
         try:
             found.append(system.nll(piece.score, style=piece.composer if styled else None, **options))

@@ -188,9 +188,9 @@ def test_the_work_stops_when_the_client_goes_away(tmp_path: Path) -> None:
 
 
 def test_a_file_that_takes_too_long_is_refused_and_the_next_one_answered(tmp_path: Path) -> None:
-    with serving(tmp_path, workers=1, writers=1, answer_seconds=3.0) as running, Client(running.address) as client:
+    with serving(tmp_path, workers=1, writers=1, answer_seconds=1.5) as running, Client(running.address) as client:
         path = tmp_path / "long.mid"
-        path.write_bytes(long_midi(280_000))
+        path.write_bytes(long_midi(299_000))
         refused = client.identify(path)[0]
         assert refused.error.kind == "timeout" and refused.input == "long.mid"
         assert client.identify(CHORALE)[0].name == "Bach"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,9 +259,10 @@ def test_a_guarded_piece_copies_less_than_its_limit(small_composer: Path) -> Non
     from fugato.compose import compose, load_generator
 
     system = load_generator(small_composer)
-    free = [system.generate(None, bars=8, random_seed=s, style="Bach", guarded=False) for s in range(3)]  # type: ignore[call-arg]
+    how: dict[str, Any] = {"guidance": 1.5, "top_p": 0.95}
+    free = [system.generate(None, bars=8, random_seed=s, style="Bach", guarded=False, **how) for s in range(3)]  # type: ignore[call-arg]
     system.copies = c.CopyIndex.build([c.line(score) for score in free])  # type: ignore[attr-defined, misc]
     system.limit = 18  # type: ignore[attr-defined]
-    pieces = [compose("Bach", bars=8, random_seed=seed, model=system) for seed in range(3)]
+    pieces = [compose("Bach", bars=8, random_seed=seed, model=system, **how) for seed in range(3)]
     assert all(piece.report["copy"]["notes"] <= 18 and not piece.report["problems"] for piece in pieces)
     assert sum(piece.report["copies_avoided"] for piece in pieces) > 0

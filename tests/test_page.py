@@ -176,6 +176,10 @@ def test_a_piece_is_heard_while_it_is_written_and_then_changed(visits: Visits) -
         page.wait_for_selector("[data-continue]")
         assert "6 bars" in roll.get_attribute("aria-label")
 
+        page.wait_for_selector(
+            "button[aria-label='Play']"
+        )  # what was written has been heard to its end, or is put back to its start
+        page.get_by_label("Place in the piece").fill("0")
         page.fill("#bars", "48")  # gone on from the end, and stopped on the way
         page.click("[data-continue]")
         until(page, "/Bar [2-9]/.test(document.querySelector('.wait')?.textContent ?? '')")

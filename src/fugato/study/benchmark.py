@@ -35,6 +35,7 @@ from fugato.train import networks, store
 from fugato.train.composer import select
 from fugato.train.judge import ABSENT
 from fugato.train.loop import fit, n_parameters, probabilities
+from fugato.write.place import make_folder
 
 # Judged on one fold alone under the small budget: a training takes them some twenty minutes on two cores, or more.
 HEAVY: Final = ("bilstm-attention", "note-lstm", "note-transformer", "pianoroll-cnn", "spectrogram-cnn", "onset-cnn")
@@ -131,11 +132,7 @@ def benchmark(
         )
     if folds < 2:
         raise FugatoError("bad-option", f"folds is {folds}; it must be at least 2.")
-    target = Path(out)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(target)) from error
+    target = make_folder(out)
     corpus = select(load_corpus(data), composers=composers, without=without)
     grouped = corpus
     if any(piece.group is None for piece in corpus):

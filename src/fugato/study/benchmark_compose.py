@@ -48,6 +48,7 @@ from fugato.study.read_back import read_back as read_again
 from fugato.study.remembered import digest, remembered, remembered_each
 from fugato.train import phrases as ph
 from fugato.train.compose import PERCENTILE, chosen_pieces, train_compose
+from fugato.write.place import make_folder
 
 REAL: Final = "real"
 PIECES: Final = 100
@@ -163,11 +164,7 @@ def benchmark_compose(
         raise FugatoError(
             "bad-option", f"The judge must be a model that names composers; its task is {known.card.task}.", judge
         )
-    target = Path(out)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(target)) from error
+    target = make_folder(out)
     phrases = _phrases(data, target, without, only_open, random_seed, jobs, progress)
 
     def train(recipe: str, folder: Path) -> Path:

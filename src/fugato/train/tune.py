@@ -42,6 +42,7 @@ from fugato.train.composer import (
 )
 from fugato.train.judge import cross_validate
 from fugato.train.tuned import Tuned
+from fugato.write.place import make_folder
 
 SAMPLERS: Final = ("tpe", "grid")
 PRUNERS: Final = ("median", "hyperband", "none")
@@ -181,11 +182,7 @@ def tune(
     values = {name: found for name, found in grid(how).items() if name not in settings}
     if not (values if sampler == "grid" else ranges):
         raise FugatoError("bad-option", "All settings are given, and none is left to search.")
-    target = Path(out)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(target)) from error
+    target = make_folder(out)
     folder = _training_folder(target)
     fixed = {**settings, **({"epochs": epochs} if epochs is not None else {})}
     if composes:

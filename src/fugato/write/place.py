@@ -24,6 +24,22 @@ def check_place(out: str | os.PathLike[str]) -> Path:
     return path
 
 
+def make_folder(out: str | os.PathLike[str]) -> Path:
+    """The folder, made with those above it where it is not there.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it cannot be made.
+    """
+    path = Path(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(path)) from error
+    return path
+
+
 def put(path: Path, data: bytes) -> Path:
     """Write all bytes of a file, in place of one that is there.
 

@@ -160,10 +160,15 @@ def enough(passages: Passages) -> Ints:
 
 def _fewest_groups(clips: Sequence[Clip]) -> int:
     """Artists or recordings of the genre that has fewest: more folds than that cannot all have it."""
-    groups: dict[str, set[str]] = {}
+    return min(len(found) for found in _recordings(clips).values())
+
+
+def _recordings(clips: Sequence[Clip]) -> dict[str, set[str]]:
+    """Artists, or recordings where no artist is known, of each genre."""
+    found: dict[str, set[str]] = {}
     for clip in clips:
-        groups.setdefault(clip.genre, set()).add(clip.group or clip.id)
-    return min(len(found) for found in groups.values())
+        found.setdefault(clip.genre, set()).add(clip.group or clip.id)
+    return found
 
 
 def _enough(clips: Sequence[Clip], name: str) -> Ints:
@@ -174,9 +179,7 @@ def _enough(clips: Sequence[Clip], name: str) -> Ints:
     FugatoError
         ``bad-data`` where fewer than two genres have.
     """
-    recordings: dict[str, set[str]] = {}
-    for clip in clips:
-        recordings.setdefault(clip.genre, set()).add(clip.group or clip.id)
+    recordings = _recordings(clips)
     few = sorted(genre for genre, ids in recordings.items() if len(ids) < LEAST_RECORDINGS)
     if few:
         told = [f"{genre} ({len(recordings[genre])})" for genre in few]

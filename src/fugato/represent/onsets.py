@@ -42,7 +42,7 @@ TIMING: Final = tuple(
 )
 DEGREES: Final = tuple(i for i, (name, _) in enumerate(SYMBOLS) if name in {"degree", "bass_degree"})
 
-NO_TIMING: Final = 0.25  # share of windows whose timing is taken away
+NO_TIMING: Final = 0.35  # share of windows whose timing is taken away
 LOOSE: Final = 0.4  # share whose timing is made uneven
 LOOSENESS: Final = 0.6  # of a half-octave, standard deviation
 FORGOTTEN: Final = 0.07  # share of windows that lose a column

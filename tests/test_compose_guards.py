@@ -266,3 +266,27 @@ def test_a_guarded_piece_copies_less_than_its_limit(small_composer: Path) -> Non
     pieces = [compose("Bach", bars=8, random_seed=seed, model=system, **how) for seed in range(3)]
     assert all(piece.report["copy"]["notes"] <= 18 and not piece.report["problems"] for piece in pieces)
     assert sum(piece.report["copies_avoided"] for piece in pieces) > 0
+
+
+def test_a_bar_of_which_every_try_copies_is_cut_short(small_composer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sampler that knows nothing but one training piece, note for note."""
+    from fugato.compose import compose, load_generator
+    from fugato.compose.sampler import Likelihood, Sampler
+
+    onset, pitch = melody(400, 11)
+    system = load_generator(small_composer)
+    system.copies = c.CopyIndex.build([(onset, pitch)])  # type: ignore[attr-defined, misc]
+    system.limit = 18  # type: ignore[attr-defined]
+
+    def recited(self: Any, grammar: Any, temperature: float, strict: bool) -> Any:
+        begin, length = grammar.plan.start, grammar.plan.length
+        here = np.flatnonzero((onset - onset[0] >= begin) & (onset - onset[0] < begin + length))
+        self.stepper.feed(grammar.plan.row()[None])
+        rows = np.stack([row(int(onset[i] - onset[0]) - begin, 1, int(pitch[i]) + 1) for i in here])
+        self.stepper.feed(rows)
+        return rows, Likelihood(notes=len(rows))
+
+    monkeypatch.setattr(Sampler, "_draw", recited)
+    piece = compose("Bach", bars=8, random_seed=0, model=system)
+    assert piece.report["copy"]["notes"] <= 18 and not [p for p in piece.report["problems"] if "copy" in p]
+    assert 18 < len(piece.score) < 400, "it played on after what was cut"

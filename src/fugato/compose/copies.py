@@ -166,7 +166,7 @@ class CopyIndex:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         return {"gram": self.gram, "piece": self.piece, "place": self.place}
 
-    def longest(self, onset: Ints, pitch: Ints, *, apart_from: Sequence[int] = ()) -> Run:
+    def longest(self, onset: Ints, pitch: Ints, *, apart_from: Sequence[int] = (), growing: bool = False) -> Run:
         """The longest run of notes that some training piece has too.
 
         Parameters
@@ -175,6 +175,8 @@ class CopyIndex:
             As `line` or `in_order` gives them.
         apart_from : sequence of int
             Pieces that are passed over.
+        growing : bool
+            More notes will follow: a run is counted as long as it may prove to be, whatever they are.
         """
         asked = grams(onset, pitch)
         low = np.searchsorted(self.gram, asked, side="left")
@@ -198,6 +200,8 @@ class CopyIndex:
         first = np.flatnonzero(breaks)
         last = np.append(first[1:], len(query)) - 1
         begin = np.maximum(query[first] - (WINDOW - 1), 0)
-        end = np.minimum(query[last] + RUN + WINDOW - 1, len(onset) - 1)
+        end = query[last] + RUN + WINDOW - 1
+        if not growing:
+            end = np.minimum(end, len(onset) - 1)
         best = int(np.argmax(end - begin))
         return Run(int(end[best] - begin[best] + 1), int(piece[first[best]]), int(begin[best]), int(end[best]))

@@ -88,11 +88,11 @@ class CopyGuard:
         self.onset = np.zeros(0, np.int64)
         self.pitch = np.zeros(0, np.int64)
 
-    def run(self, rows: NDArray[Any], start: int) -> Run:
-        """The longest run of all new notes with those of a bar that starts at tick `start`."""
+    def run(self, rows: NDArray[Any], start: int, *, growing: bool = False) -> Run:
+        """The longest run of all new notes with those of a bar that starts at tick `start`; `growing` where more will follow."""
         if self.index is None:
             return NO_RUN
-        return self.index.longest(*self._with(rows, start))
+        return self.index.longest(*self._with(rows, start), growing=growing)
 
     def keep(self, rows: NDArray[Any], start: int) -> None:
         """The bar stays."""

@@ -209,7 +209,7 @@ class Sampler:
             rows, likelihood = self._draw(grammar, self.temperature * (1 + HOTTER * attempt), strict)
             if plan.last:
                 rows = held_to_the_end(rows, plan)
-            run = self.guard.run(rows, plan.start)
+            run = self.guard.run(rows, plan.start, growing=not plan.last)
             is_loop = self.guarded and loops([*seen, signature(rows)], [*struck, *onsets_of(rows)])
             is_copy = run.notes > self.guard.limit
             is_open = self._is_open(before, rows, plan)
@@ -234,10 +234,22 @@ class Sampler:
                     break
             problem = "copy" if run.notes > self.guard.limit else ""
             return Written(rows, plan, TRIES, looped, copied, run, problem, by_rule=True)
-        self.stepper.back(after)
         self._count(likelihood)
-        problem = "copy" if run.notes > self.guard.limit else "loop"
+        if run.notes > self.guard.limit and not plan.last:
+            rows, run = self._cut_short(rows, run, plan, may_be_empty)
+            self.stepper.back(mark)
+            self.stepper.feed(np.concatenate([plan.row()[None], rows]))
+        else:
+            self.stepper.back(after)
+        problem = "copy" if run.notes > self.guard.limit else "loop" if best[0][2] else ""
         return Written(rows, plan, TRIES, looped, copied, run, problem)
+
+    def _cut_short(self, rows: Rows, run: Run, plan: Plan, may_be_empty: bool) -> tuple[Rows, Run]:
+        """A bar of which every try copies, without the notes at its end with which the run gets too long: a rest breaks it."""
+        while len(rows) > (not may_be_empty) and run.notes > self.guard.limit:
+            rows = rows[:-1]
+            run = self.guard.run(rows, plan.start, growing=True)
+        return rows, run
 
     def _is_open(self, before: Rows, rows: Rows, plan: Plan) -> bool:
         """Whether a bar at the end of a piece leaves open what it should close or prepare."""
@@ -293,7 +305,8 @@ class Sampler:
         for pitch in np.flatnonzero(mask):
             tried = row.copy()
             tried[t.PITCH] = pitch
-            allowed[pitch] = self.guard.run(np.stack([*rows, tried]), plan.start).notes <= self.guard.limit
+            run = self.guard.run(np.stack([*rows, tried]), plan.start, growing=not plan.last)
+            allowed[pitch] = run.notes <= self.guard.limit
         return allowed if allowed.any() else mask
 
     def _choose(

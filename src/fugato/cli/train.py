@@ -135,20 +135,19 @@ def train(
         )
         _say(folder, name, as_json, "fugato compose --model {} --bars 16 --out new/")
         return
-    about: dict[str, Any] = {"recipe": recipe or "mel-covariance"}
+    from ..train.tuned import read_tuned, recipe_of
+
+    about: dict[str, Any] = {
+        "recipe": recipe_of(task, recipe, read_tuned(tuned) if tuned is not None else None),
+        "tuned": tuned,
+    }
     if task == "genre":
-        _only_for_composer(composers=composers, without=without, tuned=tuned)
+        _only_for_composer(composers=composers, without=without)
         about["encoder"] = encoder
     else:
-        from ..train.tuned import read_tuned, recipe_of
-
-        about = {
-            "recipe": recipe_of(recipe, read_tuned(tuned) if tuned is not None else None),
-            "tuned": tuned,
-            "composers": listed(composers) if composers is not None else None,
-            "without": listed(without or ""),
-            "jobs": jobs,
-        }
+        about["composers"] = listed(composers) if composers is not None else None
+        about["without"] = listed(without or "")
+        about["jobs"] = jobs
     find_recipe(task, about["recipe"]).check(chosen)
     if report is not None:
         from ..study.report import check_folder

@@ -16,15 +16,20 @@ from .train import listed, numbers, progress, spoken
 
 def tune(
     task: Annotated[
-        str, typer.Argument(metavar="composer|compose", help="What the model is to do: name composers, or write music.")
+        str,
+        typer.Argument(
+            metavar="composer|genre|compose", help="What the model is to do: name composers or genres, or write music."
+        ),
     ],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer, a zip of one, or an index.csv.")
+        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer or genre, or an index.csv.")
     ],
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", metavar="NAME", help="Whose settings; ngram-linear or remi-transformer where left out."
+            "--recipe",
+            metavar="NAME",
+            help="Whose settings; ngram-linear, mel-covariance or remi-transformer where left out.",
         ),
     ] = None,
     out: Annotated[
@@ -64,6 +69,12 @@ def tune(
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, metavar="N", help="Networks: at most so many in a trial.")
     ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder", metavar="DIR", help="genre, pretrained-encoder: the folder of a transformers encoder."
+        ),
+    ] = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same search.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Trials in the table.")] = 10,
@@ -71,9 +82,10 @@ def tune(
 ) -> None:
     """Search the settings of a recipe, on works that no model is judged by, and draw what came of it."""
     from ..recipes import recipe as find_recipe
+    from ..train.tuned import USUAL
 
     chosen = numbers(settings or [])
-    recipe = recipe or ("remi-transformer" if task == "compose" else "ngram-linear")
+    recipe = recipe or USUAL.get(task, "")
     find_recipe(task, recipe).check(chosen)
     from ..study import tuning
     from ..study.figures import varied
@@ -97,6 +109,7 @@ def tune(
             random_seed=random_seed,
             jobs=jobs,
             progress=tell,
+            encoder=encoder,
             **chosen,
         )
     if not found.ranked:

@@ -3,7 +3,9 @@
 A recipe of the composer task is a module with `NAME`, `DEFAULTS`, `SPACE`, ``check(settings)``, ``prepare(corpus, jobs, progress)``,
 ``fit(…)`` and ``export(…)``; what it prepares has `pieces`, `failed` and ``select(rows)``. Networks declare a
 `fugato.recipes.network.NetworkRecipe` named `RECIPE` instead, and the training loop does the rest. What a recipe of the compose task
-declares is said in `fugato.train.compose.train_compose`.
+declares is said in `fugato.train.compose.train_compose`. One of the genre task is as one of the composer task, but for
+``prepare(passages, progress, **settings)``: what it prepares has `passages`, and serves lower values of the settings it was prepared for.
+`WHOLE` names the settings that are whole numbers, `GRID` the values that a publication searched.
 
 So that `fugato models NAME --draw` can draw it, a recipe that is no `NetworkRecipe` has ``example(n_labels, rows)``, an untrained network
 with a tuple of inputs of so many rows, or ``layers(n_labels)``, a list of `fugato.write.network_picture.Layer`, or an entry in

@@ -29,6 +29,7 @@ DEFAULTS: Final[dict[str, float]] = {
     "width": 1.0,  # of the kernel, in units of the root of the number of features
 }
 SPACE: Final = {"penalty": (0.03, 3.0), "width": (0.5, 3.0)}
+WHOLE: Final[frozenset[str]] = frozenset()  # settings that are whole numbers
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]

@@ -44,7 +44,7 @@ DEFAULTS: Final[dict[str, float]] = {
     "shrinkage": 2.0,  # added to the variances within genres, in units of their mean over the first RANK directions
 }
 SPACE: Final = {"copies": (0, 12), "shrinkage": (0.25, 16.0)}
-WHOLE: Final = frozenset({"copies"})
+WHOLE: Final = frozenset({"copies"})  # settings that are whole numbers
 SHORT: Final = (4.0, 8.0, 15.0)  # seconds of excerpts on which it is seen what is strange
 STRANGE: Final = (
     0.975,

@@ -153,8 +153,8 @@ def report_model(
             "unknown_composers": {"composers": len({p.composer for p in strangers}), "pieces": len(strangers)},
         },
         order=sorted(labels, key=_birth),
-        history=_part(found, "history"),
-        trials=_part(found, "trials"),
+        history=records_of(found, "history"),
+        trials=records_of(found, "trials"),
         resamples=resamples,
         random_seed=random_seed,
     )
@@ -317,7 +317,7 @@ def _birth(label: str) -> tuple[int, str]:
     return (info.birth if info is not None and info.birth is not None else 9999, label)
 
 
-def _part(model: Model, name: str) -> list[dict[str, Any]]:
+def records_of(model: Model, name: str) -> list[dict[str, Any]]:
     """A part that is a list of objects; empty where there is none."""
     if not model.has(name):
         return []

@@ -16,6 +16,7 @@ from fugato.errors import FugatoError
 from fugato.genre import genre_many
 from fugato.models import load_model
 from fugato.study.measure import sklearn_metrics
+from fugato.study.predict import records_of
 from fugato.study.report import Predictions, Report, check_folder, report
 
 Progress = Callable[[str, int, int], None]
@@ -111,7 +112,8 @@ def report_genres(
             "data": {"name": sounds.name, "recordings": len(sounds), "judged": len(judged)},
             "unreadable": len(failed),
         },
-        history=found.json("history") if found.has("history") else None,
+        history=records_of(found, "history"),
+        trials=records_of(found, "trials"),
         resamples=resamples,
         random_seed=random_seed,
     )

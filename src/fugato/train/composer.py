@@ -115,7 +115,7 @@ def train(
     if task != "composer":
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose composer.")
     search = read_tuned(tuned) if tuned is not None else None
-    recipe = recipe_of(recipe, search)
+    recipe = recipe_of(task, recipe, search)
     how = find_recipe(task, recipe)
     if search is not None:
         settings = {**search.settings, **settings}
@@ -174,10 +174,11 @@ def train(
         },
     )
     trials = {} if search is None else {"trials": list(search.trials)}
-    save_model(out, card, {**result.parts, **trials, "figures": figures})
+    parts = {**result.parts, **trials}
+    save_model(out, card, {**parts, "figures": figures})
     shutil.rmtree(_training_folder(Path(out)), ignore_errors=True)
     if judged is not None:
-        judged(result.judged, result.parts)
+        judged(result.judged, parts)
     return Path(out)
 
 

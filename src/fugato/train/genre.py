@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME, mfcc_rows
 from fugato.represent.windows import kind_of
 from fugato.train.judge import Judged, cross_validate, known_threshold
+from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_RECORDINGS: Final = 3  # of a genre; with fewer nothing can be learnt and judged
 FOLDS: Final = 5
@@ -56,6 +57,7 @@ def train_genre(
     precision: str = "32-true",
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
     encoder: str | os.PathLike[str] | None = None,
+    tuned: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model that names genres.
@@ -67,7 +69,7 @@ def train_genre(
     data : path
         A folder with a folder of recordings for each genre, an index of recordings, or an archive of spectrograms.
     recipe : str, optional
-        "mel-covariance" where left out.
+        "mel-covariance" where left out, or the one that was tuned.
     out : path
         The model folder to write.
     name, version : str
@@ -78,9 +80,11 @@ def train_genre(
     random_seed, progress, budget, resume, devices, nodes, precision, judged
         As `fugato.train.train`.
     encoder : path, optional
-        Of "pretrained-encoder": the folder of a transformers audio encoder.
+        Of "pretrained-encoder": the folder of a transformers audio encoder; the one that was tuned where left out.
+    tuned : path, optional
+        Folder of `fugato.train.tune.tune`: its best settings are taken, and its trials kept in the model.
     settings
-        Of the recipe, in place of its defaults.
+        Of the recipe, in place of its defaults and of what was tuned.
 
     Returns
     -------
@@ -92,31 +96,25 @@ def train_genre(
     FugatoError
         ``bad-data``: fewer than two genres with enough recordings; ``bad-option``; ``bad-output``.
     """
-    recipe = recipe or "mel-covariance"
+    search = read_tuned(tuned) if tuned is not None else None
+    recipe = recipe_of("genre", recipe, search)
     how = find_recipe("genre", recipe)
+    if search is not None:
+        settings = {**search.settings, **settings}
+        encoder = search.encoder if encoder is None else encoder
     network = hasattr(how, "kind")
     asked = (1 if network else FOLDS) if folds is None else folds
     if asked < (1 if network else 2):
         raise FugatoError("bad-option", f"folds is {asked}; it must be at least {1 if network else 2}.")
-    how.check(settings)
-    if not hasattr(how, "export") and not network:
-        raise FugatoError(
-            "bad-option",
-            f"{how.NAME} is a yardstick for  fugato benchmark genre  and makes no model that could answer.",
-        )
-    if (encoder is None) == (recipe == ENCODER):
-        raise FugatoError("bad-option", f"The folder of an encoder is for the recipe {ENCODER}, which needs one.")
+    check_recipe(how, settings, encoder)
     check_target(out)
     started = time.perf_counter()
     working = Path(out).absolute().with_name(f"{Path(out).absolute().name}.training")
     if encoder is not None:
-        made = _encoded(how, load_sounds(data), encoder, asked, random_seed, progress, settings)
+        made = _solved(encoded(how, load_sounds(data), encoder, asked, random_seed, progress, settings), how, progress)
     else:
-        every = network and how.kind in EVERY_FRAME
-        passages = load_passages(data, working / "passages", every_frame=every, progress=_stage(progress, "listening"))
-        report_failures(passages.failed)
-        passages = passages.select(enough(passages))
-        folds_there = min(asked, _fewest_groups(passages.clips))
+        passages = heard_passages(how, data, working / "passages", progress)
+        folds_there = min(asked, fewest_groups(passages.clips))
         if network:
             made = _network(
                 how,
@@ -129,14 +127,15 @@ def train_genre(
                 {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision},
             )
         else:
-            made = _direct(how, passages, max(folds_there, 2), random_seed, progress, settings)
+            made = _solved(described(how, passages, folds_there, random_seed, progress, settings), how, progress)
     figures = made.judged.figures()
     card = _card(name or Path(out).absolute().name, version, recipe, made, figures, Path(data), is_mel_archive(data))
     card.made.update(random_seed=random_seed, seconds=round(time.perf_counter() - started))
-    save_model(out, card, {**made.parts, "figures": figures})
+    parts = made.parts if search is None else {**made.parts, "trials": list(search.trials)}
+    save_model(out, card, {**parts, "figures": figures})
     shutil.rmtree(working, ignore_errors=True)
     if judged is not None:
-        judged(made.judged, made.parts)
+        judged(made.judged, parts)
     return Path(out)
 
 
@@ -153,12 +152,32 @@ class _Made:
     calibration: dict[str, Any]
 
 
+def check_recipe(how: Any, settings: Mapping[str, float], encoder: str | os.PathLike[str] | None) -> None:
+    """Raise FugatoError("bad-option") for settings that make no sense, a yardstick, and an encoder too many or too few."""
+    how.check(settings)
+    if not hasattr(how, "export") and not hasattr(how, "kind"):
+        raise FugatoError(
+            "bad-option",
+            f"{how.NAME} is a yardstick for  fugato benchmark genre  and makes no model that could answer.",
+        )
+    if (encoder is None) == (how.NAME == ENCODER):
+        raise FugatoError("bad-option", f"The folder of an encoder is for the recipe {ENCODER}, which needs one.")
+
+
+def heard_passages(how: Any, data: str | os.PathLike[str], folder: Path, progress: Progress | None) -> Passages:
+    """The passages of the genres that have enough recordings, in the form that a recipe takes; kept in `folder`."""
+    every = hasattr(how, "kind") and how.kind in EVERY_FRAME
+    passages = load_passages(data, folder, every_frame=every, progress=_stage(progress, "listening"))
+    report_failures(passages.failed)
+    return passages.select(enough(passages))
+
+
 def enough(passages: Passages) -> Ints:
     """Passages of the genres that have `LEAST_RECORDINGS`; parameters and errors as `_enough`."""
     return _enough(passages.clips, passages.name)
 
 
-def _fewest_groups(clips: Sequence[Clip]) -> int:
+def fewest_groups(clips: Sequence[Clip]) -> int:
     """Artists or recordings of the genre that has fewest: more folds than that cannot all have it."""
     return min(len(found) for found in _recordings(clips).values())
 
@@ -202,54 +221,68 @@ def report_failures(failed: Sequence[FugatoError]) -> None:
         _log.warning("recordings that could not be used (%s): %s", kinds, _named([str(e.input) for e in failed]))
 
 
-def _direct(
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What a recipe that is solved at once learns from, and how it is judged.
+
+    Attributes
+    ----------
+    fitting
+        Has ``fit`` as `fugato.train.judge.cross_validate` calls it.
+    prepared
+        What the recipe's ``prepare`` gave.
+    clips : sequence of Clip
+    labels, groups : lists of str
+    split : Split
+    settings : dict
+    representation : dict
+        For the card.
+    """
+
+    fitting: Any
+    prepared: Any
+    clips: Sequence[Clip]
+    labels: list[str]
+    groups: list[str]
+    split: Split
+    settings: Mapping[str, float]
+    representation: dict[str, Any]
+
+
+def described(
     how: Any,
     passages: Passages,
     folds: int,
     random_seed: int,
     progress: Progress | None,
-    settings: dict[str, float],
-) -> _Made:
-    """A recipe that is solved at once: judged by cross-validation, then fitted on everything."""
+    settings: Mapping[str, float],
+) -> Described:
+    """Passages as a recipe describes them, in at least two folds."""
     prepared = how.prepare(passages, progress=_stage(progress, "describing"), **settings)
     kept = prepared.passages
-    labels, groups = np.array(kept.genres), np.array(kept.groups)
-    split = split_of(kept, folds, random_seed)
-    told = _stage(progress, "judging")
-    judged = cross_validate(
-        how, prepared, labels.tolist(), groups.tolist(), split, progress=told, grid=None, **settings
-    )
-    everything = np.arange(len(labels))
-    fitted = how.fit(prepared, everything, labels, groups, **settings)
-    calibration = {"strange_limits": how.strange_limits(prepared, split)} if hasattr(how, "strange_limits") else {}
-    return _Made(
-        judged,
-        kept.clips,
-        how.export(prepared, fitted),
-        f"{folds}-fold over artists or recordings (none on two sides)",
-        {"settings": {**how.DEFAULTS, **settings}},
-        how.representation(),
-        calibration,
+    split = split_of(kept, max(folds, 2), random_seed)
+    return Described(
+        how, prepared, kept.clips, list(kept.genres), list(kept.groups), split, settings, how.representation()
     )
 
 
-def _encoded(
+def encoded(
     how: Any,
     sounds: Sounds,
     encoder: str | os.PathLike[str],
     folds: int,
     random_seed: int,
     progress: Progress | None,
-    settings: dict[str, float],
-) -> _Made:
-    """A head on the user's own encoder: every recording is heard once, then judged and fitted as others are."""
+    settings: Mapping[str, float],
+) -> Described:
+    """Recordings as the user's own encoder hears them, each once."""
     prepared = how.prepare(sounds, encoder, progress=_stage(progress, "listening"), **settings)
     report_failures(prepared.failed)
     prepared = prepared.select(_enough(prepared.clips, sounds.name))
     clips: Sequence[Clip] = prepared.clips
     labels = [clip.genre for clip in clips]
     groups = [clip.group or clip.id for clip in clips]
-    folds = max(min(folds, _fewest_groups(clips)), 2)
+    folds = max(min(folds, fewest_groups(clips)), 2)
     split = grouped_kfold(labels, groups, folds, random_seed, ids=[clip.id for clip in clips])
     split.check(groups)
 
@@ -260,18 +293,27 @@ def _encoded(
         def fit(prepared: Any, rows: Ints, *_: Any, **chosen: float) -> Any:
             return how.fit(prepared, rows, labels, chosen)
 
+    return Described(Head, prepared, clips, labels, groups, split, settings, how.representation(prepared))
+
+
+def _solved(ready: Described, how: Any, progress: Progress | None) -> _Made:
+    """Judged by cross-validation, then fitted on everything."""
+    told = _stage(progress, "judging")
+    chosen: dict[str, Any] = dict(ready.settings)
     judged = cross_validate(
-        Head, prepared, labels, groups, split, progress=_stage(progress, "judging"), grid=None, **settings
+        ready.fitting, ready.prepared, ready.labels, ready.groups, ready.split, progress=told, grid=None, **chosen
     )
-    fitted = how.fit(prepared, np.arange(len(labels)), labels, settings)
+    everything = np.arange(len(ready.labels))
+    fitted = ready.fitting.fit(ready.prepared, everything, np.array(ready.labels), np.array(ready.groups), **chosen)
+    strange = hasattr(how, "strange_limits")
     return _Made(
         judged,
-        clips,
-        how.export(prepared, fitted),
-        f"{folds}-fold over artists or recordings (none on two sides)",
-        {"settings": {**how.DEFAULTS, **settings}},
-        how.representation(prepared),
-        {},
+        ready.clips,
+        how.export(ready.prepared, fitted),
+        f"{len(ready.split.parts)}-fold over artists or recordings (none on two sides)",
+        {"settings": {**how.DEFAULTS, **ready.settings}},
+        ready.representation,
+        {"strange_limits": how.strange_limits(ready.prepared, ready.split)} if strange else {},
     )
 
 

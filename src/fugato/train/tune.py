@@ -27,10 +27,10 @@ import numpy as np
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from fugato import metrics
 from fugato.corpus import Corpus, grouped_kfold, load_corpus
 from fugato.errors import FugatoError
 from fugato.recipes import recipe as find_recipe
+from fugato.train import attempts
 from fugato.train.composer import (
     _grouped,
     _labels_and_works,
@@ -40,8 +40,7 @@ from fugato.train.composer import (
     select,
     usable,
 )
-from fugato.train.judge import cross_validate
-from fugato.train.tuned import Tuned
+from fugato.train.tuned import USUAL, Tuned
 from fugato.write.place import make_folder
 
 SAMPLERS: Final = ("tpe", "grid")
@@ -51,7 +50,7 @@ STEPS: Final = 3  # values of a setting on the grid of a recipe whose publicatio
 FOLDS: Final = 5
 UNPRUNED: Final = 5  # trials that are finished whatever they promise, before the median says anything
 UNPRUNED_EPOCHS: Final = 2
-LOGARITHMIC: Final = frozenset({"learning_rate", "penalty"})  # and the penalties that a network declares
+LOGARITHMIC: Final = frozenset({"learning_rate", "penalty", "shrinkage", "gamma"})  # and the penalties of a network
 COUNTED: Final = frozenset({"units", "width", "layers", "order"})  # whole numbers, beside those that every network has
 STOPPED: Final = "stopped"  # mark of a trial that was killed, and is done again
 
@@ -90,8 +89,9 @@ def space(recipe: Any) -> dict[str, Range]:
 
     log = LOGARITHMIC | set(getattr(recipe, "penalties", {}))
     steps = getattr(recipe, "SPACE_STEPS", {})
+    whole = getattr(recipe, "WHOLE", WHOLE | COUNTED)
     return {
-        name: Range(low, high, name in WHOLE | COUNTED, name in log and low > 0, steps.get(name, 1))
+        name: Range(low, high, name in whole, name in log and low > 0, steps.get(name, 1))
         for name, (low, high) in recipe.SPACE.items()
     }
 
@@ -105,7 +105,7 @@ def tune(
     task: str,
     data: str | os.PathLike[str] | Corpus,
     *,
-    recipe: str = "ngram-linear",
+    recipe: str | None = None,
     out: str | os.PathLike[str],
     sampler: str = "tpe",
     trials: int | None = None,
@@ -118,16 +118,17 @@ def tune(
     random_seed: int = 0,
     jobs: int = 2,
     progress: Progress | None = None,
+    encoder: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Tuned:
     """Search the settings of a recipe on a labelled collection.
 
     Parameters
     ----------
-    task : "composer" or "compose"
+    task : "composer", "genre" or "compose"
         Of systems that compose no trial is given up early.
-    data, recipe, composers, without, jobs
-        As `fugato.train.train`.
+    data, recipe, composers, without, jobs, encoder
+        As `fugato.train.train`; `composers` and `without` are not for genres, `encoder` is for them alone.
     out : path
         Folder for ``trials.json`` and ``tuned.json``, written after every trial, and the journal of the search. A second call with the
         same data and settings goes on with the search.
@@ -161,8 +162,11 @@ def tune(
     FugatoError
         ``bad-option``, ``bad-data``, ``bad-output``; as `fugato.train.train`.
     """
-    if task not in ("composer", "compose"):
-        raise FugatoError("bad-option", f"There is nothing to tune for {task!r}; choose composer or compose.")
+    if task not in USUAL:
+        raise FugatoError("bad-option", f"There is nothing to tune for {task!r}; choose {' or '.join(USUAL)}.")
+    if task != "genre" and encoder is not None:
+        raise FugatoError("bad-option", "An encoder is for recipes that name genres.")
+    recipe = recipe or USUAL[task]
     how = find_recipe(task, recipe)
     network = hasattr(how, "kind")
     for option, value, choices in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
@@ -175,6 +179,12 @@ def tune(
     if epochs is not None and not (network or (composes and "epochs" in how.DEFAULTS)):
         raise FugatoError("bad-option", f"{recipe} has no epochs; it is solved at once.")
     how.check(settings)
+    if task == "genre":
+        from fugato.train import tune_genre
+
+        if isinstance(data, Corpus) or composers is not None or without:
+            raise FugatoError("bad-option", "A Corpus, composers and without are for pieces, not for recordings.")
+        tune_genre.check_recipe(how, settings, encoder)
     if composes and budget not in how.BUDGETS:
         raise FugatoError("bad-option", f"{recipe} has no budget {budget!r}; it has {', '.join(how.BUDGETS)}.")
     of_budget = dict(how.BUDGETS[budget]) if composes or (network and how.settings({}, budget)) else {}
@@ -193,12 +203,35 @@ def tune(
         )
         attempt = tune_compose.attempts(how, packed, folder, budget=budget, fixed=fixed, seed=random_seed)
         measure = tune_compose.MEASURE
+    elif task == "genre":
+        assert not isinstance(data, Corpus)  # refused above
+        highest = {name: max(found) for name, found in values.items()}
+        if sampler == "tpe":
+            highest = {name: found.high for name, found in ranges.items()}
+        attempt, measure, pieces = tune_genre.attempts_on(
+            how,
+            data,
+            folder,
+            encoder=encoder,
+            budget=budget,
+            fixed=fixed,
+            highest=highest,
+            seed=random_seed,
+            progress=progress,
+        )
     else:
-        chosen = select(load_corpus(data), composers=composers, without=without)
-        grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
-        arguments = (how, grouped, chosen, fixed, random_seed, jobs, progress)
-        attempt, measure = _network(*arguments, folder, budget) if network else _direct(*arguments)
-        pieces = [[piece.id, piece.composer, piece.group] for piece in grouped]
+        attempt, measure, pieces = _on_works(
+            how,
+            data,
+            folder,
+            composers=composers,
+            without=without,
+            budget=budget,
+            fixed=fixed,
+            seed=random_seed,
+            jobs=jobs,
+            progress=progress,
+        )
     key = {
         "recipe": recipe,
         "budget": budget,
@@ -224,6 +257,7 @@ def tune(
                 sampler=sampler,
                 measure=measure,
                 fixed=settings,
+                encoder=None if encoder is None else os.fspath(encoder),
                 settings={**of_budget, **settings, **best},
                 importance=importance,
                 **found,
@@ -255,75 +289,42 @@ def tune(
 
 # -- what is tried -------------------------------------------------------------------------------------------------------
 
-Attempt = Callable[[Any, Mapping[str, float]], float]
 
-
-def _network(
+def _on_works(
     how: Any,
-    grouped: Corpus,
-    chosen: Corpus,
-    fixed: Mapping[str, float],
-    seed: int,
-    jobs: int,
-    progress: Progress | None,
+    data: str | os.PathLike[str] | Corpus,
     folder: Path,
+    *,
+    composers: Collection[str] | None,
+    without: Collection[str],
     budget: str,
-) -> tuple[Attempt, str]:
-    """One training on the works that `fugato.train.train` learns from and stops by."""
-    from fugato.train import networks, store
-
-    windows = store.prepare(
-        grouped,
-        folder / "windows",
-        how.kind,
-        hop=how.hop,
-        limit=how.limit,
-        copies=how.copies,
-        jobs=jobs,
-        progress=_stage(progress, "cutting windows"),
-    )
-    _report_failures(windows.failed)
-    windows = windows.select(usable(windows.pieces, chosen))
-    labels, works = _labels_and_works(windows.pieces)
-    names = tuple(sorted(set(labels)))
-    label = metrics.encode(labels, names)
-    learn, stop, _ = networks.holdout(labels, works, [piece.id for piece in windows.pieces], seed)
-
-    def attempt(trial: Any, params: Mapping[str, float]) -> float:
-        chosen = {**fixed, **params}
-        how.check(chosen)
-        given_up = False
-
-        def watch(epoch: int, figures: Mapping[str, float]) -> bool:
-            nonlocal given_up
-            trial.report(figures["valid_accuracy"], epoch)
-            given_up = bool(trial.should_prune())
-            return given_up
-
-        here = folder / f"trial-{trial.number}"
-        options = {"seed": seed, "devices": 1, "watch": watch}
-        settings = how.settings(chosen, budget)
-        try:
-            trained = networks.run(how, windows, label, len(names), learn, stop, settings, here, None, options)
-        finally:
-            shutil.rmtree(here, ignore_errors=True)
-        if given_up:
-            raise optuna.TrialPruned
-        return trained.history[trained.best_epoch - 1]["valid_accuracy"]
-
-    return attempt, "accuracy over the windows of the works to stop by, in the epoch that is kept"
-
-
-def _direct(
-    how: Any,
-    grouped: Corpus,
-    chosen: Corpus,
     fixed: Mapping[str, float],
     seed: int,
     jobs: int,
     progress: Progress | None,
-) -> tuple[Attempt, str]:
-    """One cross-validation over works; what is prepared serves all trials."""
+) -> tuple[attempts.Attempt, str, list[Any]]:
+    """What a trial is of a recipe that names composers, what its figure measures, and the pieces that it depends on."""
+    chosen = select(load_corpus(data), composers=composers, without=without)
+    grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
+    pieces = [[piece.id, piece.composer, piece.group] for piece in grouped]
+    if hasattr(how, "kind"):
+        from fugato.train import store
+
+        windows = store.prepare(
+            grouped,
+            folder / "windows",
+            how.kind,
+            hop=how.hop,
+            limit=how.limit,
+            copies=how.copies,
+            jobs=jobs,
+            progress=_stage(progress, "cutting windows"),
+        )
+        _report_failures(windows.failed)
+        windows = windows.select(usable(windows.pieces, chosen))
+        labels, works = _labels_and_works(windows.pieces)
+        attempt = attempts.of_network(how, windows, labels, works, folder, budget=budget, fixed=fixed, seed=seed)
+        return attempt, "accuracy over the windows of the works to stop by, in the epoch that is kept", pieces
     prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
     _report_failures(prepared.failed)
     rows = usable(prepared.pieces, chosen)
@@ -333,16 +334,11 @@ def _direct(
     folds = min(FOLDS, len(set(works)))
     split = grouped_kfold(labels, works, folds, seed, ids=[piece.id for piece in prepared.pieces])
     split.check(works)
-
-    def attempt(trial: Any, params: Mapping[str, float]) -> float:
-        chosen: dict[str, Any] = {**fixed, **params}
-        judged = cross_validate(how, prepared, labels, works, split, **chosen)
-        return metrics.balanced_accuracy(judged.truth, judged.logits.argmax(axis=1))
-
-    return attempt, f"balanced accuracy over pieces, {folds}-fold over works"
+    attempt = attempts.of_folds(how, prepared, labels, works, split, fixed=fixed)
+    return attempt, f"balanced accuracy over pieces, {folds}-fold over works", pieces
 
 
-def _try(study: Any, trial: Any, attempt: Attempt) -> None:
+def _try(study: Any, trial: Any, attempt: attempts.Attempt) -> None:
     """One trial, told to the study whatever comes of it."""
     state = optuna.trial.TrialState
     try:

@@ -15,7 +15,7 @@ from fugato.errors import FugatoError
 
 TRIALS: Final = "trials.json"
 TUNED: Final = "tuned.json"
-USUAL: Final = "ngram-linear"
+USUAL: Final = {"composer": "ngram-linear", "genre": "mel-covariance", "compose": "remi-transformer"}  # task -> recipe
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Tuned:
     trials : tuple of dict
         ``number``, ``value``, ``params``, ``state`` ("COMPLETE", "PRUNED", "FAIL", "RUNNING") and ``seconds`` of each. The value of
         a pruned one is its last.
+    encoder : str, optional
+        Folder of the encoder whose head was tuned.
     """
 
     task: str
@@ -57,6 +59,7 @@ class Tuned:
     value: float | None
     importance: Mapping[str, float]
     trials: Sequence[Mapping[str, Any]]
+    encoder: str | None = None
 
     @property
     def ranked(self) -> list[Mapping[str, Any]]:
@@ -68,6 +71,7 @@ class Tuned:
     def command(self) -> str:
         """The shell command that trains with the best settings."""
         words = ["fugato", "train", self.task, self.data, "--recipe", self.recipe]
+        words += ["--encoder", self.encoder] if self.encoder is not None else []
         words += ["--budget", self.budget] if self.budget != "full" else []
         words += ["--random-seed", str(self.random_seed)] if self.random_seed else []
         for name, value in {**self.fixed, **self.best}.items():
@@ -107,16 +111,18 @@ def read_tuned(folder: str | os.PathLike[str]) -> Tuned:
     return found
 
 
-def recipe_of(recipe: str | None, tuned: Tuned | None) -> str:
-    """The recipe that is meant: the one asked for, the one that was tuned, or "ngram-linear".
+def recipe_of(task: str, recipe: str | None, tuned: Tuned | None) -> str:
+    """The recipe that is meant: the one asked for, the one that was tuned, or the task's usual one.
 
     Raises
     ------
     FugatoError
-        ``bad-option`` where another was tuned than is asked for.
+        ``bad-option`` where another was tuned than is asked for, or for another task.
     """
     if tuned is None:
-        return recipe or USUAL
+        return recipe or USUAL[task]
+    if tuned.task != task:
+        raise FugatoError("bad-option", f"The settings of {tuned.recipe} were tuned there, for the task {tuned.task}.")
     if recipe not in (None, tuned.recipe):
         raise FugatoError("bad-option", f"The settings of {tuned.recipe} were tuned there, not those of {recipe}.")
     return tuned.recipe

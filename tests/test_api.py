@@ -38,7 +38,8 @@ def recording(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_well(http: httpx.Client) -> None:  # noqa: F811
-    assert http.get("/health").json() == {"status": "ok", "version": fugato.__version__}
+    limits = {"files": 64, "map_files": 400, "bytes": 256_000_000}
+    assert http.get("/health").json() == {"status": "ok", "version": fugato.__version__, "limits": limits}
 
 
 def test_the_answers_are_those_of_the_library(http: httpx.Client, tmp_path: Path) -> None:  # noqa: F811
@@ -153,6 +154,8 @@ def test_what_there_is(http: httpx.Client) -> None:  # noqa: F811
         if found["kind"] == "score":
             assert len(fugato.read(http.get(found["url"]).content, name=found["file"])) > 20
     assert http.get("/api/examples/nothing").status_code == 404
+    soundfont = http.get("/api/soundfont")  # this server was told to use none
+    assert soundfont.status_code == 204 and not soundfont.content
 
 
 def test_the_document_describes_every_route(http: httpx.Client) -> None:  # noqa: F811

@@ -81,6 +81,37 @@ def test_bars_are_filled_in_and_the_best_kept(client: Client) -> None:
     assert {bar.bar for bar in bars if not bar.seed} == {3, 4} and {3, 4}.isdisjoint({b.bar for b in bars if b.seed})
 
 
+def test_the_beginning_of_a_seed_is_gone_on_from(client: Client, tmp_path: Path) -> None:
+    seed = fugato.read(MAZURKA)
+    job = client.wait(client.compose("Chopin", MAZURKA, seed_bars=4, bars=2, random_seed=5))
+    (found,) = job.pieces
+    assert found.new_bars == (5, 6) and found.options["seed_bars"] == 4
+    bars = list(client.bars(job))
+    assert [bar.bar for bar in bars if bar.seed] == [1, 2, 3, 4] and [bar.bar for bar in bars if not bar.seed] == [5, 6]
+    kept = [note[2] for bar in bars if bar.seed for note in bar.notes]
+    first = [int(n["pitch"]) for n in seed.notes if n["onset"] < seed.bars[4] - 1e-6]
+    assert sorted(kept) == sorted(first)
+    path = tmp_path / "1.mid"
+    path.write_bytes(client.file(job))
+    piece = fugato.read(path)
+    again = client.wait(
+        client.compose("Chopin", path, seed_bars=5, bars=2, random_seed=5)
+    )  # as "continue from here" does
+    assert again.pieces[0].new_bars == (6, 7)
+    edge = piece.bars[4]
+    old = piece.notes[piece.notes["onset"] < edge - 1e-6]
+    assert (old["onset"] + old["duration"] <= edge + 1e-2).all(), "nothing of the seed sounds on into what is new"
+    more = client.wait(client.compose("Bach", CHORALE, seed_bars=900, bars=1, random_seed=1)).pieces[0]
+    assert more.new_bars[0] == len(fugato.read(CHORALE).bars) + 1, "all of it, where there are fewer"
+    for wrong in (
+        {"seed_bars": 4},
+        {"seed": CHORALE, "seed_bars": 4, "infill": (2, 3)},
+        {"seed": CHORALE, "seed_bars": 0},
+    ):
+        with pytest.raises(FugatoError):
+            client.compose("Bach", **wrong)
+
+
 def test_a_stream_starts_a_job_and_leaving_it_stops_the_job(writing: Served, client: Client) -> None:
     lines: list[str] = []
     with httpx.stream("GET", writing.address + "/api/compose/stream", params=LONG, timeout=60) as response:
@@ -165,7 +196,12 @@ def test_a_verdict_is_kept(writing: Served, client: Client) -> None:
         assert http.post("/api/feedback", json={**said, "variation": 2}).status_code == 400
         assert http.post("/api/feedback", json={**said, "job": "x"}).status_code == 404
         assert http.post("/api/feedback", json={**said, "verdict": "perhaps"}).status_code == 422
-    (line,) = (writing.home / "feedback.jsonl").read_text(encoding="utf-8").splitlines()
+        assert http.post("/api/feedback", json={**said, "comment": "o" * 2001}).status_code == 422
+    client.feedback(job, "discard", comment="zu viele Läufe\n— in the bass")
+    with pytest.raises(FugatoError, match="no piece 2"):
+        client.feedback(job, "keep", variation=2)
+    line, other = (writing.home / "feedback.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(other)["comment"] == "zu viele Läufe\n— in the bass" and json.loads(other)["verdict"] == "discard"
     kept = json.loads(line)
     assert (
         kept["comment"] == "like a bell" and kept["options"]["random_seed"] == 3 and kept["options"]["style"] == "Bach"

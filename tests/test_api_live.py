@@ -15,6 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import fugato
+from fugato.errors import FugatoError
+from fugato.serve import Client
 
 from .api_server import Served, example_file, serving, wait_for
 
@@ -59,6 +61,23 @@ def test_the_answer_is_that_of_a_listener(hearing: Served, played: list[list[flo
         assert answer["known"] == listener.known and answer["elapsed"] > 0
         whole = told(socket, notes=[], explain=True)["answer"]
         assert whole["name"] == listener.answer().name and whole["evidence"]["bars"]
+
+
+def test_the_client_listens_too(hearing: Served, played: list[list[float]]) -> None:
+    with Client(hearing.address) as client, client.live() as live:
+        notes = [(int(pitch), onset, offset, int(velocity)) for pitch, onset, offset, velocity in played[:120]]
+        live.play(notes[:60])
+        heard = live.play(notes[60:], explain=True)
+        assert heard.notes == 120 and heard.ranking[0].probability >= heard.ranking[1].probability
+        assert heard.answer is not None and heard.answer.name == heard.ranking[0].name
+        with pytest.raises(FugatoError, match="notes"):
+            live.play([(300, 0.0, 1.0, 64)])
+        assert live.play([(60, 0.0, None, 64)], reset=True).notes == 1, "the connection goes on"
+        with client.live(), client.live() as third, pytest.raises(FugatoError) as caught:  # a server that listens to two
+            third.play()
+        assert caught.value.kind == "busy"
+    with pytest.raises(FugatoError, match="No server answers"):
+        Client("http://127.0.0.1:9").live()
 
 
 def test_a_new_piece_begins(hearing: Served, played: list[list[float]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .api_server import example_file
+from .api_server import example_file, wait_for
 from .page_browser import PHONE, WIDE, Visits, inked, needs_chromium, place, saved, sounds, until, visiting
 
 pytest.importorskip("fastapi", reason="the server needs the extra serve")
@@ -160,6 +160,18 @@ def test_a_piece_is_heard_while_it_is_written_and_then_changed(visits: Visits) -
         for form, start in (("MIDI", b"MThd"), ("WAV", b"RIFF"), ("MusicXML", b"<?xml"), ("PNG", b"\x89PNG")):
             assert saved(page, f"a.button:has-text('{form}')").read_bytes().startswith(start)
 
+        page.get_by_label("Comment on the piece").fill("a good turn in bar 4")
+        page.click("[data-verdict=keep]")
+        expect(page.locator("[data-verdict=keep]")).to_have_attribute("aria-pressed", "true")
+        page.get_by_label("Comment on the piece").fill("a good turn in bar 5")
+        page.keyboard.press("Tab")
+        noted = visits.served.home / "feedback.jsonl"
+        assert wait_for(lambda: len(noted.read_text(encoding="utf-8").splitlines()) == 2)
+        first, second = map(json.loads, noted.read_text(encoding="utf-8").splitlines())
+        assert (first["verdict"], first["comment"]) == ("keep", "a good turn in bar 4")
+        assert (second["verdict"], second["comment"]) == ("keep", "a good turn in bar 5")
+        assert second["options"]["random_seed"] == 7
+
         roll = page.locator(".roll canvas")  # bars 2 and 3 are selected on the roll and written anew
         roll.scroll_into_view_if_needed()
         box = roll.bounding_box()
@@ -179,14 +191,22 @@ def test_a_piece_is_heard_while_it_is_written_and_then_changed(visits: Visits) -
         page.wait_for_selector(
             "button[aria-label='Play']"
         )  # what was written has been heard to its end, or is put back to its start
-        page.get_by_label("Place in the piece").fill("0")
+        place_in = page.get_by_label("Place in the piece")
+        place_in.fill(str(0.55 * float(place_in.get_attribute("max"))))  # in the fourth bar, which is kept
+        page.fill("#bars", "1")
+        page.click("[data-continue]")
+        page.wait_for_selector("[data-stop]:visible")
+        page.wait_for_selector("[data-continue]")
+        assert "in 5 bars" in roll.get_attribute("aria-label")
+        page.wait_for_selector("button[aria-label='Play']")
+        place_in.fill("0")
         page.fill("#bars", "48")  # gone on from the end, and stopped on the way
         page.click("[data-continue]")
         until(page, "/Bar [2-9]/.test(document.querySelector('.wait')?.textContent ?? '')")
         page.click("[data-stop]:visible")
         page.wait_for_selector("[data-continue]")
         bars = int(re.search(r"in (\d+) bars", roll.get_attribute("aria-label")).group(1))
-        assert 6 < bars < 54
+        assert 5 < bars < 53
         expect(page.locator(".notice.calm").first).to_contain_text("Stopped after")
 
 
@@ -225,6 +245,27 @@ def test_a_file_that_plays_is_recognised_while_it_sounds(visits: Visits) -> None
         assert page.locator(".keys i.on").count() > 0 or place(page) == 0
 
 
+def test_titles_are_shown_as_people_write_them(visits: Visits) -> None:
+    titles = {
+        "Nun ruhen alle W&auml;lder": "Nun ruhen alle Wälder",
+        "Bwv001- 400 Chorales / 017507ch": "BWV 1–400 Chorales: BWV 175/7",
+        "sonatas / K499": "Sonatas: K499",
+        "Chorale setting \\ (BWV 511)": "Chorale setting (BWV 511)",
+        "Tom & Jerry <b>&lt;i&gt;</b>": "Tom & Jerry <b><i></b>",
+        "Mazurka, Op. 6, No. 2 | Sotto voce ([half-dot]=63)": "Mazurka, Op. 6, No. 2, Sotto voce",
+        "Nocturne op. 9 no. 2": "Nocturne op. 9 no. 2",
+    }
+    with visits.visit() as page:
+        shown = page.evaluate(
+            """async (titles) => {
+                const { workTitle } = await import("/static/js/dom.js");
+                return titles.map((title) => workTitle({ title }));
+            }""",
+            list(titles),
+        )
+    assert shown == list(titles.values())
+
+
 def test_a_folder_becomes_a_table_and_a_map(visits: Visits, tmp_path: Path) -> None:
     folder = tmp_path / "shelf"
     (folder / "deep").mkdir(parents=True)
@@ -240,6 +281,7 @@ def test_a_folder_becomes_a_table_and_a_map(visits: Visits, tmp_path: Path) -> N
         expect(rows).to_have_count(4)
         assert "shelf/deep/" in page.locator("tbody").inner_text()
         assert inked(page, ".map canvas") > 200
+        expect(page.locator("section[aria-label='Style map']")).to_contain_text("At most 400 are drawn")
         page.click("th button:has-text('Composer')")
         expect(page.locator("th[data-key=name]")).to_have_attribute("aria-sort", "ascending")
         named = [name for name in rows.locator("td:nth-child(2)").all_inner_texts() if not name.startswith("No answer")]

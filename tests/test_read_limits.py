@@ -89,7 +89,7 @@ def test_a_harmful_file_is_answered_at_once(make: object, kinds: set[str], reade
     except FugatoError as e:
         answer = e.kind
     assert answer in kinds
-    assert time.perf_counter() - start < 6  # a timeout after five, and the worker's end
+    assert time.perf_counter() - start < 21  # five seconds of work, on a busy machine four times as long by the clock
 
 
 def test_an_official_doctype_is_read_without_the_network() -> None:

@@ -82,7 +82,7 @@ def test_analysis_runs_in_the_worker_and_answers_carry_the_hash(tricks: str) -> 
 
 def test_a_crash_a_hang_and_a_hunger_cost_one_file_each(tricks: str) -> None:
     titles = ["one", "crash", "two", "hang", "three", "eat", "four", "stumble", "refuse", "five"]
-    items = list(read_many(map(titled, titles), then=f"{tricks}:trick", limits=Limits(seconds=3, memory=1_000_000_000)))
+    items = list(read_many(map(titled, titles), then=f"{tricks}:trick", limits=Limits(seconds=2, memory=1_000_000_000)))
     answers = [i.result.kind if isinstance(i.result, FugatoError) else i.result for i in items]
     assert answers == [
         b"one",

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from fugato.errors import FugatoError
+from fugato.read.deadline import Deadline
 from fugato.read.frames import receive, send
 from fugato.read.limits import DEFAULT_LIMITS, Limits
 from fugato.score import Score
@@ -125,23 +126,20 @@ class Reader:
         if process is None or process.poll() is not None:
             process = self._start()
         assert process.stdin and process.stdout
-        late = threading.Event()
-        timer = threading.Timer(limits.seconds, _kill, (process, late))
-        timer.daemon = True
-        timer.start()
+        deadline = Deadline(process, limits.seconds)
         try:
             send(process.stdin, request, data)
             header, blobs = receive(process.stdout)
         except (OSError, EOFError, ValueError) as e:
-            timer.cancel()
+            deadline.cancel()
             self._stop(kill=True)
             self.restarts += 1
-            raise self._cause(process, late.is_set(), request["name"] or None, limits) from e
+            raise self._cause(process, deadline.late, request["name"] or None, limits) from e
         except BaseException:  # Ctrl-C between request and reply: the pipe is out of step
-            timer.cancel()
+            deadline.cancel()
             self._stop(kill=True)
             raise
-        timer.cancel()
+        deadline.cancel()
         if header.pop("leave", False):
             self._stop()
             self.restarts += 1
@@ -218,11 +216,6 @@ def shared() -> Reader:
 
 _shared: Reader | None = None
 _shared_lock = threading.Lock()
-
-
-def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    process.kill()
 
 
 def _result(kind: str, blob: bytes, name: str) -> Result:

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
 
 from fugato import __version__
 from fugato.serve import catalogue, composing, live, schemas
@@ -117,7 +116,7 @@ async def compare(request: Request, files: Files) -> Response:
 async def style_map(request: Request, files: Files, model: ComposerModel = "composer") -> Response:
     """Three pieces or more as a picture in which those lie near that are alike in style."""
     server = server_of(request)
-    server.check(files, 3)
+    server.check(files, 3, server.settings.map_files)
     catalogue.check_model(model)
 
     async def work() -> bytes:
@@ -198,9 +197,11 @@ async def sound(request: Request, files: Files) -> Response:
 
 
 @router.get("/health", response_model=schemas.Health, tags=["what there is"])
-async def health() -> dict[str, str]:
-    """That the server answers."""
-    return {"status": "ok", "version": __version__}
+async def health(request: Request) -> dict[str, Any]:
+    """That the server answers, and what it takes."""
+    settings = server_of(request).settings
+    limits = {"files": settings.files, "map_files": settings.map_files, "bytes": settings.request_bytes}
+    return {"status": "ok", "version": __version__, "limits": limits}
 
 
 @router.get("/api/models", response_model=list[schemas.Card], tags=["what there is"])
@@ -262,16 +263,19 @@ async def example(request: Request, name: str) -> Response:
 @router.get(
     "/api/soundfont",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "An .sf2 or .sf3 file."}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "An .sf2 or .sf3 file."},
+        204: {"description": "This machine has none; FUGATO_SOUNDFONT names one."},
+    },
     tags=["what there is"],
 )
 def soundfont() -> Response:
-    """The soundfont of this machine that `fugato.write` plays with, if there is one."""
+    """The soundfont of this machine that `fugato.write` plays with; no content where there is none."""
     from fugato.write.soundfont import find_soundfont
 
     path = find_soundfont()
     if path is None:
-        raise HTTPException(404, "There is no soundfont on this machine; FUGATO_SOUNDFONT names one.")
+        return Response(status_code=204)
     headers = {"Cache-Control": "private, max-age=86400"}
     return FileResponse(path, filename=path.name, media_type="application/octet-stream", headers=headers)
 

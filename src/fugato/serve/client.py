@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 from pydantic import TypeAdapter
@@ -23,12 +23,17 @@ from pydantic import TypeAdapter
 from fugato.errors import KINDS, FugatoError
 from fugato.serve import schemas
 
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
 ADDRESS: Final = "http://127.0.0.1:8000"
 WAIT: Final = 600.0  # seconds for an answer
 BETWEEN: Final = 0.2  # seconds between two looks at a job
 TRIES: Final = 60  # times that a busy server is asked again
 
 PathLike = str | os.PathLike[str]
+Played = tuple[int, float, float | None, int]
+_SOCKETS: Final = {"http": "ws", "https": "wss"}
 _ANSWERS: Final[TypeAdapter[list[schemas.Answer | schemas.Refusal]]] = TypeAdapter(
     list[schemas.Answer | schemas.Refusal]
 )
@@ -55,6 +60,7 @@ class Client:
     def __init__(self, address: str = ADDRESS, *, token: str | None = None, timeout: float = WAIT) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False)
+        self._headers, self._timeout = headers, timeout
 
     def __enter__(self) -> Client:
         return self
@@ -188,6 +194,54 @@ class Client:
         """A file of a job that is done: number of the variation and format."""
         return self._ask("GET", f"/api/compose/{_id(job)}/{name}").content
 
+    def feedback(
+        self, job: schemas.Job | str, verdict: Literal["keep", "discard"], *, variation: int = 1, comment: str = ""
+    ) -> None:
+        """Say what you think of a piece: a line of feedback.jsonl in the server's FUGATO_HOME, with how the piece was made.
+
+        Parameters
+        ----------
+        job : Job or str
+            One that is done.
+        verdict : "keep" or "discard"
+        variation : int
+            Which of its pieces.
+        comment : str
+            At most 2,000 characters.
+        """
+        said = {"job": _id(job), "variation": variation, "verdict": verdict, "comment": comment}
+        self._ask("POST", "/api/feedback", json=said)
+
+    # -- while somebody plays ------------------------------------------------------------------------------------------
+
+    def live(self, model: str | None = None) -> Live:
+        """A connection that takes notes as they are played, and says after each message who might have composed them.
+
+        Parameters
+        ----------
+        model : str, optional
+            A shipped or local model; "composer" where left out.
+
+        Returns
+        -------
+        Live
+            Use it as a context manager, or close it.
+
+        Raises
+        ------
+        FugatoError
+            ``bad-option`` where no server answers, ``busy`` where it listens to too many.
+        """
+        from websockets.exceptions import InvalidHandshake, InvalidURI
+        from websockets.sync.client import connect
+
+        address = str(self._http.base_url.join("/api/live").copy_with(scheme=_SOCKETS[self._http.base_url.scheme]))
+        try:
+            socket = connect(address, additional_headers=self._headers, open_timeout=self._timeout, proxy=None)
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            raise FugatoError("bad-option", f"No server answers ({error}).", str(self._http.base_url)) from error
+        return Live(socket, model, self._timeout)
+
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def models(self) -> list[dict[str, Any]]:
@@ -237,6 +291,65 @@ class Client:
                 break
             time.sleep(float(response.headers.get("Retry-After", 1)))
         return _checked(response)
+
+
+class Live:
+    """Notes to a server while somebody plays; made by `Client.live`.
+
+    Parameters
+    ----------
+    socket : ClientConnection
+    model : str or None
+    timeout : float
+        Seconds that an answer may take.
+    """
+
+    def __init__(self, socket: ClientConnection, model: str | None, timeout: float) -> None:
+        self._socket, self._model, self._timeout = socket, model, timeout
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def play(self, notes: Iterable[Played] = (), *, reset: bool = False, explain: bool = False) -> schemas.Heard:
+        """Send new notes, and hear who might have composed all so far.
+
+        Parameters
+        ----------
+        notes : iterable of (pitch, onset, offset, velocity)
+            Onsets and offsets in seconds, the offset None while a key is down; pitch and velocity as in MIDI.
+        reset : bool
+            Begin another piece.
+        explain : bool
+            With the whole answer, as `identify` gives it.
+
+        Raises
+        ------
+        FugatoError
+            What the server refuses; the connection goes on. ``timeout``, and ``busy`` where it has too many connections.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        message = {"notes": list(notes), "reset": reset, "explain": explain}
+        try:
+            self._socket.send(json.dumps(message if self._model is None else {**message, "model": self._model}))
+            said = json.loads(self._socket.recv(self._timeout))
+        except TimeoutError as error:
+            raise FugatoError("timeout", f"There was no answer within {self._timeout:g} seconds.") from error
+        except ConnectionClosed as error:
+            reason = error.rcvd.reason if error.rcvd is not None else ""
+            raise FugatoError("busy", reason or "The server has ended the connection.") from error
+        if "error" in said:
+            raise _error(said["error"].get("kind"), said["error"]["message"], None)
+        return schemas.Heard.model_validate(said)
 
 
 def _id(job: schemas.Job | str) -> str:

@@ -51,6 +51,11 @@ def checked(server: Server, options: schemas.ComposeOptions, seeded: bool) -> di
         given["infill"] = [int(first), int(last)]
         if not seeded and options.seed_composer is None:
             raise FugatoError("bad-option", "Bars can be filled in where there is a piece: give it as the seed.")
+    if options.seed_bars is not None:
+        if not seeded and options.seed_composer is None:
+            raise FugatoError("bad-option", "There is no seed of which bars could be kept.")
+        if options.infill is not None:
+            raise FugatoError("bad-option", "Bars are filled in within the whole piece; leave seed_bars out.")
     if options.keep is not None and options.keep > options.variations:
         raise FugatoError("bad-option", f"Of {options.variations} variations {options.keep} cannot be kept.")
     if options.bars is not None and options.seconds is not None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fugato.errors import FugatoError
+from fugato.read.deadline import Allowance
 from fugato.read.frames import MAX_FRAME
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ class Pool:
         ----------
         name : str
         seconds : float
-            That it may take, the waiting and the start of a worker not counted.
+            Of processor time that it may take, as `fugato.read.deadline` counts it; the waiting and the start of a worker do not count.
         tell : callable, optional
             Given the events that it sends on the way.
         began : callable, optional
@@ -250,8 +251,12 @@ class Pool:
                 raise FaultError("a worker does not start") from error
             if began is not None:
                 began()
-            async with asyncio.timeout(seconds):
-                return await worker.call(name, arguments, tell)
+            async with asyncio.timeout(None) as limit:
+                watch = asyncio.create_task(_watch(worker, seconds, limit))
+                try:
+                    return await worker.call(name, arguments, tell)
+                finally:
+                    watch.cancel()
         except TimeoutError:
             raise FugatoError("timeout", f"It took longer than {seconds:g} seconds.") from None
         finally:
@@ -288,6 +293,16 @@ class Pool:
     async def close(self) -> None:
         """End all workers."""
         await asyncio.gather(*(worker.close() for worker in self.workers))
+
+
+async def _watch(worker: Worker, seconds: float, limit: asyncio.Timeout) -> None:
+    """Let the limit be over as soon as the worker has used its time."""
+    if worker.pid is not None:
+        allowance = Allowance(worker.pid, seconds)
+        await asyncio.sleep(seconds)
+        while left := allowance.left():
+            await asyncio.sleep(left)
+    limit.reschedule(asyncio.get_running_loop().time())
 
 
 def frame(header: dict[str, Any]) -> bytes:

@@ -207,11 +207,20 @@ class StyleMap(Schema):
 # -- what there is -----------------------------------------------------------------------------------------------------
 
 
+class Sizes(Schema):
+    """What a request may hold."""
+
+    files: int
+    map_files: int = Field(description="Of a request for a style map.")
+    bytes: int
+
+
 class Health(Schema):
-    """That the server answers."""
+    """That the server answers, and what it takes."""
 
     status: Literal["ok"]
     version: str
+    limits: Sizes
 
 
 class ComposerEntry(Schema):
@@ -267,6 +276,12 @@ class ComposeOptions(BaseModel):
     style: str | None = Field(None, max_length=80, description="A composer or a period.")
     seed_composer: str | None = Field(
         None, max_length=80, description="Go on from a piece by this composer that comes along."
+    )
+    seed_bars: int | None = Field(
+        None,
+        ge=1,
+        le=9999,
+        description="Bars of the seed that are gone on from, counted from its beginning; all where left out.",
     )
     bars: int | None = Field(None, ge=1, le=512, description="New bars; 32 where neither bars nor seconds are given.")
     seconds: float | None = Field(None, ge=1, le=3600, allow_inf_nan=False, description="Length in place of bars.")

@@ -39,12 +39,14 @@ class Settings:
         Pieces that are composed at once.
     files, request_bytes : int
         Of one request.
+    map_files : int
+        Of a request for a style map.
     requests : int
         That are answered or wait at once; more are told to come again (429).
     waiting_jobs, kept_jobs : int
         Pieces that wait to be composed, and finished ones that are kept.
     answer_seconds, sound_seconds, job_seconds : float
-        That one file, one recording or one job may take.
+        Of processor time that one file, one recording or one job may take; four times as long by the clock.
     patience : float
         Seconds after which a job that nobody has asked about is stopped.
     worker_bytes : int
@@ -64,6 +66,7 @@ class Settings:
     workers: int = 2
     writers: int = 2
     files: int = 64
+    map_files: int = 400
     request_bytes: int = 256_000_000
     requests: int = 64
     waiting_jobs: int = 6

@@ -203,6 +203,7 @@ def compose(
     seed: str | None = None,
     seed_name: str | None = None,
     seed_composer: str | None = None,
+    seed_bars: int | None = None,
     variations: int = 1,
     keep: int | None = None,
     random_seed: int | None = None,
@@ -236,7 +237,9 @@ def compose(
     for number in range(1, variations + 1):
         named = seed_name
         if seed_composer is not None:
-            given, named = seed_by(seed_composer, first + number - 1, whole=gap is not None)
+            given, named = seed_by(seed_composer, first + number - 1, whole=gap is not None or seed_bars is not None)
+        if given is not None and seed_bars is not None:
+            given = _first_bars(given, seed_bars)
         asked = {**options, "infill": gap, "random_seed": first + number - 1, "model": system}
         told = _Told(tell, number, given, gap, options.get("tempo"))
         with _Named(("score", named or "the seed")):  # as a Score is called that has no name
@@ -244,6 +247,7 @@ def compose(
             for item in writing:
                 if isinstance(item, Composition):
                     report = {**item.options, "seed": named} if given is not None else item.options
+                    report = {**report, "seed_bars": seed_bars} if seed_bars is not None else report
                     pieces.append((number, replace(item, options=report)))
                     told.rest(item)
                 else:
@@ -255,6 +259,25 @@ def compose(
         (Path(folder) / f"{number}.score").write_bytes(piece.score.to_bytes())
         (Path(folder) / f"{number}.new").write_bytes(piece.continuation.to_bytes())
     return to_json([{"variation": numbers[id(p)], "name": p.name, **p.to_dict()} for p in kept])
+
+
+def _first_bars(score: Score, bars: int) -> Score:
+    """So many bars from the beginning; what sounds on after them ends with them."""
+    import numpy as np
+
+    from fugato.score import seconds_at
+
+    if bars >= len(score.bars):
+        return score
+    kept = score.excerpt(0, bars - 1)
+    end = float(score.bars[bars] - score.bars[0])
+    notes = kept.notes.copy()
+    over = notes["onset"] + notes["duration"] > end
+    notes["duration"][over] = end - notes["onset"][over]
+    longest = float(seconds_at(kept.tempos, np.array([end]))[0]) - notes["onset_seconds"]
+    notes["duration_seconds"] = np.minimum(notes["duration_seconds"], np.maximum(longest, 0))
+    notes.flags.writeable = False
+    return replace(kept, notes=notes)
 
 
 class _Told:

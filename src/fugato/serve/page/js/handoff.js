@@ -1,9 +1,9 @@
-// What one view hands to the next: the seed that Compose goes on from.
+// What one view hands to the next: the file that Compose goes on from, and how many of its bars are kept; all where none are told.
 
 let seed = null;
 
-export function giveSeed(file) {
-  seed = file;
+export function giveSeed(file, bars = null) {
+  seed = { file, bars };
 }
 
 export function takeSeed() {

@@ -3,7 +3,6 @@
 import * as api from "../api.js";
 import { h, icon } from "../dom.js";
 import { SCORES, chosen } from "../files.js";
-import { firstBars } from "../pieces.js";
 import { notice } from "./notice.js";
 
 const INSTRUMENTS = [["", "As in the style"], [0, "Piano"], [6, "Harpsichord"], [19, "Organ"], [24, "Guitar"], [46, "Harp"], [40, "Violin"], [42, "Cello"], [48, "Strings"], [52, "Choir"], [56, "Trumpet"], [71, "Clarinet"], [73, "Flute"], [11, "Vibraphone"], [8, "Celesta"]];
@@ -13,10 +12,11 @@ const SEED_BARS = 8;
 
 const remembered = {};
 
+const whole = (text) => Math.max(0, Math.round(Number(text) || 0)) || "";
 const option = ([value, text]) => h("option", { value }, text);
 
 export function composeForm({ seed = null, onsubmit, onstop }) {
-  let own = seed;
+  let own = seed?.file ?? null;
   const value = (id, fallback) => remembered[id] ?? fallback;
   const keep = (id) => (event) => { remembered[id] = event.target.value; };
   const field = (id, label, control) => h("div", { class: "field" }, h("label", { for: id }, label), control);
@@ -27,9 +27,11 @@ export function composeForm({ seed = null, onsubmit, onstop }) {
   const composer = h("select", { id: "seed-composer", onchange: () => pieces() });
   const piece = h("select", { id: "seed-piece" });
   const seedBars = h("input", { id: "seed-bars", type: "number", min: 1, max: 64, value: SEED_BARS });
+  const ownBars = h("input", { id: "own-bars", type: "number", min: 1, max: 9999, value: seed?.bars ?? "", placeholder: "All" });
   const input = h("input", { type: "file", hidden: true, accept: SCORES.join(","), "aria-label": "A file of your own", onchange: () => {
     own = chosen(input)[0] ?? own;
     input.value = "";
+    ownBars.value = "";
     named();
   } });
   const ownName = h("span", { class: "soft small" });
@@ -39,7 +41,9 @@ export function composeForm({ seed = null, onsubmit, onstop }) {
     known: h("div", { class: "stack tight", hidden: true },
       h("div", { class: "pair" }, field("seed-composer", "Composer", composer), field("seed-bars", "Bars kept", seedBars)),
       field("seed-piece", "Piece", piece)),
-    own: h("div", { class: "row", hidden: true }, h("button", { type: "button", onclick: () => input.click() }, icon("folder"), "Choose a file"), ownName, input),
+    own: h("div", { class: "stack tight", hidden: true },
+      h("div", { class: "row" }, h("button", { type: "button", onclick: () => input.click() }, icon("folder"), "Choose a file"), ownName, input),
+      h("div", { class: "pair" }, field("own-bars", "Bars kept", ownBars))),
   };
   const kinds = [["none", "Nothing"], ["known", "A piece"], ["own", "My file"]];
   const tabs = kinds.map(([kind, text]) => h("button", { type: "button", "data-seed": kind, onclick: () => from(kind) }, text));
@@ -117,12 +121,12 @@ export function composeForm({ seed = null, onsubmit, onstop }) {
     piece.replaceChildren(...known.filter((e) => e.composer === composer.value).map((e) => option([e.name, e.title])));
   }
 
+  // The file that is gone on from and how many of its bars are kept, none told for all.
   async function seedOf() {
     if (kind === "own" && !own) throw new Error("Choose a file to go on from, or go on from nothing.");
-    if (kind === "own") return own;
-    if (kind === "none" || !piece.value) return null;
-    const file = await api.exampleFile(piece.value);
-    return firstBars(await api.notes(file), Math.max(1, Number(seedBars.value) || SEED_BARS), `${piece.value}.mid`);
+    if (kind === "own") return { seed: own, kept: whole(ownBars.value) };
+    if (kind === "none" || !piece.value) return { seed: null };
+    return { seed: await api.exampleFile(piece.value), kept: whole(seedBars.value) || SEED_BARS };
   }
 
   program.value = value("program", "");
@@ -137,14 +141,16 @@ export function composeForm({ seed = null, onsubmit, onstop }) {
       go.hidden = on;
       halt.hidden = !on;
     },
-    // The fields of the request and its seed; `asked` may bring a seed and bars to be written anew.
+    // The fields of the request and its seed; `asked` may bring a seed, how many of its bars are kept, and bars to be written anew.
     async read(asked = {}) {
+      const { seed, kept } = asked.seed ? asked : await seedOf();
       const fields = {
+        seed_bars: kept,
         style: style.value, temperature: temperature.value, top_p: topP.value, guidance: guidance.value,
         bars: asked.infill ? "" : bars.value, infill: asked.infill, tempo: tempo.value, key: key.value, program: program.value,
         variations: Number(variations.value) || 1, random_seed: random.value,
       };
-      return { fields, seed: asked.seed ?? (await seedOf()) };
+      return { fields, seed };
     },
   };
 }

@@ -4,12 +4,13 @@ import * as api from "../api.js";
 import { drop, shelf } from "../components/drop.js";
 import { StyleMap } from "../components/style-map.js";
 import { notice, remark, wait } from "../components/notice.js";
-import { clock, count, h, icon, percent, say } from "../dom.js";
+import { clock, count, h, icon, percent, say, workTitle } from "../dom.js";
 import { SCORES, hasSuffix, save } from "../files.js";
 import { table as answersTable } from "./who.js";
 
 const BATCH = 8;
-const MAPPED = 64; // pieces on the map: as many as the server takes files in one request
+const MAPPED = 64; // pieces on the map, where the server does not say how many it takes
+const ENVELOPE = 1000; // bytes around a file in a request
 const SHOWN = 500; // rows at a time
 const COLUMNS = [
   { key: "input", title: "File", of: (a) => a.input },
@@ -17,7 +18,7 @@ const COLUMNS = [
   { key: "probability", title: "Probability", of: (a) => (a.error ? -1 : a.probability), number: true },
   { key: "period", title: "Period", of: (a) => a.period?.name ?? "" },
   { key: "repertoire", title: "Repertoire", of: (a) => a.repertoire?.name ?? "" },
-  { key: "work", title: "Recognised work", of: (a) => (a.work ? `${a.work.composer}: ${a.work.title}` : "") },
+  { key: "work", title: "Recognised work", of: (a) => (a.work ? `${a.work.composer}: ${workTitle(a.work)}` : "") },
   { key: "bars", title: "Bars", of: (a) => a.music?.bars ?? 0, number: true },
   { key: "seconds", title: "Length", of: (a) => a.music?.seconds ?? 0, number: true },
 ];
@@ -27,15 +28,19 @@ export function open(main) {
   let files = [];
   let sorting = { key: "input", up: true };
   let picked = null;
-  let limits = { files: BATCH };
+  let limits = { files: BATCH, map_files: MAPPED, bytes: Infinity };
   const stop = new AbortController();
-  api.health().then((told) => { limits = { ...limits, ...told.limits }; }).catch(() => {});
+  const most = h("p", { class: "soft small" });
+  api.health().then((told) => {
+    limits = { ...limits, ...told.limits };
+    most.textContent = `Pieces lie near each other where they are alike in style. At most ${limits.map_files} are drawn.`;
+  }).catch(() => {});
 
   const zone = drop({ title: "Drop a folder here", formats: "Every MIDI, MusicXML, MXL, kern and ABC file in it, down to the last folder", folder: true, label: "Choose a folder", picture: shelf, onfiles: ask });
   const status = h("div", { class: "stack tight" });
   const map = new StyleMap({ onpick: (input) => { picked = input; draw(); body.querySelector(".picked")?.scrollIntoView({ block: "nearest", behavior: "smooth" }); } });
   const mapBox = h("section", { class: "stage", hidden: true, "aria-label": "Style map" },
-    h("div", { class: "row between" }, h("h3", {}, "Style map"), h("p", { class: "soft small" }, "Pieces lie near each other where they are alike in style.")), map.element);
+    h("div", { class: "row between" }, h("h3", {}, "Style map"), most), map.element);
 
   const search = h("input", { type: "search", id: "search", placeholder: "File, composer or work", oninput: draw });
   const who = h("select", { id: "composer", onchange: draw });
@@ -93,7 +98,8 @@ export function open(main) {
 
   async function place() {
     const good = new Set(answers.filter((a) => !a.error).map((a) => a.input));
-    const usable = files.filter((file) => good.has(file.path)).slice(0, limits.map_files ?? MAPPED);
+    let bytes = 0;
+    const usable = files.filter((file) => good.has(file.path)).slice(0, limits.map_files).filter((file) => (bytes += file.size + ENVELOPE) < limits.bytes);
     if (usable.length < 3) return;
     const waiting = wait("Drawing the map…");
     status.replaceChildren(waiting);
@@ -129,7 +135,7 @@ export function open(main) {
     const way = sorting.up ? 1 : -1;
     return answers
       .filter((a) => wanted(a) && (!who.value || (a.known && a.name === who.value)))
-      .filter((a) => words.every((word) => `${a.input} ${a.name ?? ""} ${a.work?.title ?? ""} ${a.work?.composer ?? ""}`.toLowerCase().includes(word)))
+      .filter((a) => words.every((word) => `${a.input} ${a.name ?? ""} ${a.work ? workTitle(a.work) : ""} ${a.work?.composer ?? ""}`.toLowerCase().includes(word)))
       .sort((a, b) => {
         const [x, y] = [column.of(a), column.of(b)];
         return way * (typeof x === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true }));
@@ -152,7 +158,7 @@ export function open(main) {
       h("td", {}, a.known ? a.name : h("span", { class: "soft" }, `None of these (nearest ${a.name})`)),
       h("td", { class: "number" }, h("span", { class: "mini", "aria-hidden": "true" }, h("i", { vars: { "--p": `${a.probability * 100}%` } })), percent(a.probability)),
       h("td", {}, a.period?.name ?? ""), h("td", {}, a.repertoire?.name ?? ""),
-      h("td", { class: "wrap" }, a.work ? `${a.work.composer}: ${a.work.title}` : ""),
+      h("td", { class: "wrap" }, a.work ? `${a.work.composer}: ${workTitle(a.work)}` : ""),
       h("td", { class: "number" }, a.music.bars ?? ""), h("td", { class: "number" }, clock(a.music.seconds ?? 0)));
   }
 

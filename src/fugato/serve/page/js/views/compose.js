@@ -8,11 +8,12 @@ import { composeForm } from "../components/compose-form.js";
 import { notice, remark, wait } from "../components/notice.js";
 import { ranking } from "../components/ranking.js";
 import { Stage } from "../components/stage.js";
-import { count, h, icon, say } from "../dom.js";
+import { count, h, icon, say, workTitle } from "../dom.js";
 import { save } from "../files.js";
 import { takeSeed } from "../handoff.js";
-import { firstBars, fromBars } from "../pieces.js";
+import { fromBars } from "../pieces.js";
 
+const LONGEST_COMMENT = 2000; // characters, as the server takes them
 const FILES = [["mid", "MIDI"], ["wav", "WAV"], ["musicxml", "MusicXML"], ["png", "PNG"]];
 
 export function open(main) {
@@ -186,7 +187,7 @@ export function open(main) {
       stage.player.seek(Math.min(keep, piece.seconds));
       stage.player.play({ atOnce: true });
     }
-    after.replaceChildren(edit(), h("div", { class: "split even" }, whoWrote(), copying()), downloads(), details());
+    after.replaceChildren(...[edit(), h("div", { class: "split even" }, whoWrote(), copying()), downloads(), judged(), details()].filter(Boolean));
   }
 
   function edit() {
@@ -217,7 +218,7 @@ export function open(main) {
     const { piece, file } = result;
     const bar = stage.player.time > 0.05 ? stage.roll.bar(stage.player.time) : piece.bars.length;
     stage.player.pause();
-    begin({ seed: bar >= piece.bars.length ? file : firstBars(piece, bar, file.name) });
+    begin({ seed: file, kept: bar });
   }
 
   function whoWrote() {
@@ -228,7 +229,7 @@ export function open(main) {
       box.append(
         h("p", {}, answer.known ? `Fugato would take it for ${answer.name}.` : `Fugato would say: none of these; nearest ${answer.name}.`),
         ranking(answer, { most: 4, small: true }),
-        h("p", { class: "small soft" }, answer.work ? `It recognises ${answer.work.composer}: ${answer.work.title}.` : "It recognises no work."));
+        h("p", { class: "small soft" }, answer.work ? `It recognises ${answer.work.composer}: ${workTitle(answer.work)}.` : "It recognises no work."));
     }
     return box;
   }
@@ -258,20 +259,41 @@ export function open(main) {
       ? FILES.map(([form, name]) => h("a", { class: "button", href: report.files[form], download: `${report.name}.${form}` }, icon("down"), name))
       : [h("button", { type: "button", onclick: () => save(file.name, file) }, icon("down"), "MIDI"),
          ...FILES.slice(1).map(([form, name]) => h("button", { type: "button", onclick: async () => save(`stopped.${form}`, await api.convert(file, form)) }, icon("down"), name))];
-    return h("div", { class: "row" }, buttons, report && judged());
+    return h("div", { class: "row" }, buttons);
   }
 
   function judged() {
     const { report, job: name } = result;
-    const tell = async (verdict, button) => {
-      await api.feedback({ job: name, variation: report.variation, verdict }).catch(() => {});
-      box.querySelectorAll("button").forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
-      say("Noted");
-    };
-    const box = h("div", { class: "segments", role: "group", "aria-label": "Your verdict" },
-      [["keep", "Keep"], ["discard", "Discard"]].map(([verdict, text]) =>
-        h("button", { type: "button", "aria-pressed": "false", onclick: (event) => tell(verdict, event.currentTarget) }, text)));
-    return box;
+    if (!report) return null;
+    result.said ??= { verdict: null, comment: "" }; // stays with the piece while others are looked at
+    const { said } = result;
+    const trouble = h("div", {});
+    const comment = h("input", { id: "comment", type: "text", maxlength: LONGEST_COMMENT, value: said.comment, placeholder: "Why? A few words, if you like", "aria-label": "Comment on the piece", onchange: () => {
+      said.comment = comment.value.trim();
+      if (said.verdict) tell();
+    } });
+    const buttons = [["keep", "Keep"], ["discard", "Discard"]].map(([verdict, text]) =>
+      h("button", { type: "button", "data-verdict": verdict, "aria-pressed": String(said.verdict === verdict), onclick: () => {
+        said.verdict = verdict;
+        said.comment = comment.value.trim();
+        tell();
+      } }, text));
+    async function tell() {
+      const { verdict } = said;
+      try {
+        await api.feedback({ job: name, variation: report.variation, ...said });
+        trouble.replaceChildren();
+        buttons.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.verdict === verdict)));
+        note.textContent = "Noted on this machine, with how the piece was made.";
+        say("Noted");
+      } catch (error) {
+        trouble.replaceChildren(notice(`It could not be noted: ${error.message}`));
+      }
+    }
+    const note = h("p", { class: "soft small" }, said.verdict ? "Noted on this machine, with how the piece was made." : "For whoever trains the next model; it stays on this machine.");
+    return h("section", { class: "sheet stack tight", "aria-label": "Your verdict" },
+      h("div", { class: "row between" }, h("div", {}, h("h3", {}, "Worth keeping?"), note), h("div", { class: "segments", role: "group", "aria-label": "Keep or discard" }, buttons)),
+      comment, trouble);
   }
 
   function details() {

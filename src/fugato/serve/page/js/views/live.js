@@ -10,11 +10,10 @@ import { keys } from "../components/keys.js";
 import { notice } from "../components/notice.js";
 import { liveRanking } from "../components/ranking.js";
 import { transport } from "../components/transport.js";
-import { h, icon, percent, say } from "../dom.js";
+import { h, icon, percent, say, workTitle } from "../dom.js";
 import { SCORES } from "../files.js";
 import { giveSeed } from "../handoff.js";
 import { midiFile, tempoOf } from "../midi-file.js";
-import { firstBars } from "../pieces.js";
 
 const EVERY = 0.3; // seconds between two messages while keys are played
 const LEAST_NOTES = 8; // before "continue what I just played" makes sense
@@ -32,7 +31,7 @@ export function open(main) {
   const ports = h("select", { id: "port", onchange: () => usePort(ports.value) });
   const portField = h("div", { class: "field", hidden: true }, h("label", { for: "port" }, "Keyboard"), ports);
   const connect = h("button", { type: "button", class: "primary", "data-connect": "", onclick: connectMidi }, icon("live"), "Connect a MIDI keyboard");
-  const zone = drop({ title: "or play a file", accept: SCORES, onfiles: ([file]) => playFile(file) });
+  const zone = drop({ title: "Or play a file", accept: SCORES, onfiles: ([file]) => playFile(file) });
   zone.shrink();
   const example = h("select", { id: "live-example", onchange: async () => example.value && playFile(await api.exampleFile(example.value)) }, h("option", { value: "" }, "Choose a piece…"));
   const bar = transport(player);
@@ -88,7 +87,7 @@ export function open(main) {
     name.textContent = told.known ? first.name : "None of these";
     facts.textContent = told.known ? percent(first.probability) : `Nearest: ${first.name}, ${percent(first.probability)}`;
     work.hidden = !told.work;
-    if (told.work) work.replaceChildren(h("b", {}, told.work.title), `${told.work.composer}; recognised while it sounds.`);
+    if (told.work) work.replaceChildren(h("b", {}, workTitle(told.work)), `${told.work.composer}; recognised while it sounds.`);
     list.show(told);
     if (question) {
       speed.textContent = `${told.notes} notes · answered in ${Math.round(performance.now() - question.at)} ms`;
@@ -246,7 +245,7 @@ export function open(main) {
   function goOn() {
     if (piece) {
       player.pause();
-      giveSeed(firstBars(piece, Math.max(1, bars), file.name));
+      giveSeed(file, Math.max(1, bars));
     } else {
       const notes = played.map(([start, end, pitch, velocity]) => [start, (end ?? now()) - start, pitch, velocity]);
       const tempo = tempoOf(notes.map((n) => n[0]));

@@ -113,8 +113,33 @@ def test_out_holds_one_line_for_each_input(folder: Path, tmp_path: Path) -> None
     result = RUNNER.invoke(app, ["identify", str(folder), "--out", str(out)])
     assert result.exit_code == 1 and result.stdout == ""
     assert len(lines_of(out.read_text())) == 5 and "4 answered, 1 not" in result.stderr
-    RUNNER.invoke(app, ["identify", str(folder), "--out", str(out)])
-    assert len(lines_of(out.read_text())) == 5, "without --resume it starts anew"
+
+
+@pytest.mark.parametrize("held", [b'{"input": "precious", "name": "Bach"}\n', b"chapter one\n"])
+def test_answers_that_are_there_are_never_lost_unasked(held: bytes, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_bytes(held)
+    command = ["identify", str(folder), "--out", str(out)]
+    refused = RUNNER.invoke(app, command)
+    assert refused.exit_code == 2 and "--resume" in refused.stderr and "--overwrite" in refused.stderr
+    assert out.read_bytes() == held and refused.stdout == ""
+    assert RUNNER.invoke(app, [*command, "--overwrite", "--resume"]).exit_code == 2 and out.read_bytes() == held
+    replaced = RUNNER.invoke(app, [*command, "--overwrite"])
+    assert replaced.exit_code == 1 and len(lines_of(out.read_text())) == 5 and b"precious" not in out.read_bytes()
+    out.write_bytes(b"")
+    assert RUNNER.invoke(app, command).exit_code == 1, "an empty file is nobody's"
+
+
+def test_what_is_to_be_overwritten_stays_until_there_is_an_answer(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text('{"input": "precious"}\n')
+    with pytest.raises(RuntimeError), JsonLines(out, overwrite=True):
+        raise RuntimeError("before the first answer")
+    assert out.read_text() == '{"input": "precious"}\n'
+    with JsonLines(out, overwrite=True) as lines:
+        lines.write({"input": "new"})
+        lines.write({"input": "newer"})
+    assert [a["input"] for a in lines_of(out.read_text())] == ["new", "newer"]
 
 
 def test_resume_goes_on_where_a_line_was_torn(folder: Path, tmp_path: Path) -> None:
@@ -163,6 +188,7 @@ def test_wrong_use_is_status_2_with_one_clear_sentence(
         (["identify", str(empty)], "There is no music in it"),
         (["identify", str(folder), "--plot", "x.png"], "--plot draws one piece"),
         (["identify", str(folder), "--resume"], "--out"),
+        (["identify", str(folder), "--overwrite"], "--out"),
         (["identify", str(folder), "--out", str(tmp_path / "nowhere" / "out.jsonl")], "cannot be written"),
         (["identify", str(folder), "--out", str(tmp_path)], "cannot be written"),
         (["identify", str(folder), "--top", "0"], "--top"),

@@ -203,6 +203,11 @@ def test_the_command_tells_what_it_used(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "6 files, 2 skipped, 1 other entries passed over" in result.stderr and "1 corrupt" in result.stderr
     assert json.loads(result.stdout)["files"]["used"] == 6
+    whole = (tmp_path / "t.csv").read_bytes()
+    again = runner.invoke(app, ["featurise", str(folder), "--out", str(tmp_path / "t.csv"), "--size", "50"])
+    assert again.exit_code == 2 and "--overwrite" in again.stderr and (tmp_path / "t.csv").read_bytes() == whole
+    command = ["featurise", str(folder), "--out", str(tmp_path / "t.csv"), "--size", "50", "--overwrite"]
+    assert runner.invoke(app, command).exit_code == 0 and (tmp_path / "t.csv").read_bytes() != whole
     for arguments, said in (
         ([str(folder), "--out", str(tmp_path / "t.doc")], ".parquet or .csv"),
         ([str(tmp_path / "nowhere"), "--out", str(tmp_path / "u.csv")], "no folder"),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import resource
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +13,9 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="needs the extra scale")
 from pyarrow import parquet
+from typer.testing import CliRunner
 
-from fugato.cli.output import JsonLines
+from fugato.cli.app import app
 from fugato.errors import FugatoError
 from fugato.scale import shards as module
 from fugato.scale.shards import Entry, Shards, read_manifest
@@ -139,6 +136,44 @@ def test_names_that_are_no_unicode_are_known_again(tmp_path: Path) -> None:
         assert shards.left([name, "café.mid"]) == ["café.mid"]
 
 
+def test_a_run_is_replaced_where_that_is_asked_for_and_not_before_there_is_an_answer(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    fill(folder, range(30), piece=4)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = {**ASKED, "model": "mine"}
+    with pytest.raises(RuntimeError), Shards(folder, other, overwrite=True):
+        raise RuntimeError("before the first answer")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    with Shards(folder, other, overwrite=True) as shards:
+        assert shards.left(["000.mid"]) == ["000.mid"]
+        shards.write(answer(0))
+    assert [row["input"] for row in read_manifest(folder)] == ["000.mid"] == rows(folder)
+    assert (folder / "failed.jsonl").read_bytes() == b""
+    fill(tmp_path / "fresh", range(3), overwrite=True)
+    assert len(list(read_manifest(tmp_path / "fresh"))) == 3
+    with Shards(folder, other, resume=True) as shards:
+        assert shards.done == {"000.mid"}
+
+
+@pytest.mark.parametrize("where", [[], ["--scheduler", "tcp://127.0.0.1:9"]], ids=["here", "cluster"])
+@pytest.mark.parametrize("command", ["identify", "genre", "featurise"])
+def test_no_command_replaces_what_is_there_unasked(command: str, where: list[str], tmp_path: Path) -> None:
+    """It is refused before a scheduler is looked for."""
+    (tmp_path / "data" / "Bach").mkdir(parents=True)
+    for name in ("x.mid", "x.wav"):
+        (tmp_path / "data" / "Bach" / name).write_bytes(b"x")
+    out = tmp_path / "t.csv"
+    out.write_text("precious\n")
+    fill(tmp_path / "run", range(3))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for place in (["--out", str(out)], ["--shards", str(tmp_path / "run")]):
+        done = CliRunner().invoke(app, [command, str(tmp_path / "data"), *place, *where])
+        assert done.exit_code == 2 and "--overwrite" in done.stderr and done.stdout == ""
+        both = CliRunner().invoke(app, [command, str(tmp_path / "data"), *place, *where, "--overwrite", "--resume"])
+        assert both.exit_code == 2 and "choose one" in both.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_another_question_or_another_folder_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "run", range(3))
     before = sorted(p.read_bytes() for p in (tmp_path / "run" / "manifest").iterdir())
@@ -178,88 +213,3 @@ def test_a_second_run_is_refused_until_the_first_ends_however_that_happens(tmp_p
     first.wait()
     with Shards(folder, ASKED, resume=True) as shards:
         assert shards.done == {"a"}
-
-
-# -- no room, no permission --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if (
-        mount is None
-        or subprocess.run(
-            [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, check=False
-        ).returncode
-    ):
-        pytest.skip("mounting a small tmpfs is not allowed here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], capture_output=True, check=False)
-
-
-def test_a_full_disk_is_said_and_what_was_kept_stays(small_disk: Path) -> None:
-    folder = small_disk / "run"
-    with pytest.raises(FugatoError) as caught, Shards(folder, ASKED, piece=8) as shards:
-        for number in range(100_000):
-            shards.write({**answer(number), "more": os.urandom(400).hex()})
-    assert caught.value.kind == "bad-output" and os.strerror(errno.ENOSPC) in str(caught.value)
-    kept = [row["input"] for row in read_manifest(folder)]
-    assert len(kept) > 20 and kept == [f"{n:03}.mid" for n in range(len(kept))]
-    assert not [p for p in folder.rglob(".*") if p.name != ".lock"], "nothing half written is left"
-    answers = small_disk / "answers.jsonl"
-    shutil.rmtree(folder)
-    with JsonLines(answers) as lines:
-        lines.write(answer(0))
-    with pytest.raises(FugatoError) as caught, JsonLines(answers, resume=True) as lines:
-        for number in range(1, 100_000):
-            lines.write(answer(number))
-    assert caught.value.kind == "bad-output"
-    whole = [json.loads(line) for line in answers.read_text().splitlines()]
-    assert [a["input"] for a in whole] == [f"{n:03}.mid" for n in range(len(whole))] and len(whole) > 100
-
-
-@pytest.mark.skipif(os.name == "nt", reason="limits on files are POSIX")
-def test_a_quota_is_said_and_leaves_whole_lines(tmp_path: Path) -> None:
-    """A limit on the size of files stops a writer as a full disk does, and needs no rights."""
-    out = tmp_path / "answers.jsonl"
-    program = (
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))\n"
-        "from fugato.cli.output import JsonLines\n"
-        "from fugato.errors import FugatoError\n"
-        "try:\n"
-        f"    with JsonLines({str(out)!r}, resume=True) as lines:\n"
-        "        for number in range(10_000):\n"
-        "            lines.write({'input': str(number), 'name': 'x' * 60})\n"
-        "except FugatoError as error:\n"
-        "    print(error.kind)\n"
-    )
-    out.write_bytes(b'{"input": "earlier"}\n')
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout == "bad-output\n"
-    lines = [json.loads(line)["input"] for line in out.read_text().splitlines()]
-    assert lines == ["earlier", *map(str, range(len(lines) - 1))] and len(lines) > 30
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_device_that_is_full_is_bad_output() -> None:
-    with pytest.raises(FugatoError) as caught, JsonLines("/dev/full") as lines:
-        lines.write(answer(0))
-    assert caught.value.kind == "bad-output"
-
-
-@pytest.mark.parametrize("place", ["/proc/fugato-run", "/dev/null/run"])
-@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="needs a place where nobody may write")
-def test_a_place_where_nobody_may_write_is_bad_output(place: str) -> None:
-    for attempt in (lambda: Shards(place, ASKED), lambda: JsonLines(place)):
-        with pytest.raises(FugatoError) as caught:
-            attempt()
-        assert caught.value.kind == "bad-output"

@@ -30,6 +30,9 @@ ShardsOption = Annotated[
     Path | None,
     typer.Option("--shards", metavar="DIR", help="Results to Parquet shards with a manifest in this folder."),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there already; without it, that is refused.")
+]
 
 
 def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]:
@@ -58,7 +61,7 @@ def expand(inputs: list[str], suffixes: Collection[str], what: str) -> list[str]
     return list(found)
 
 
-def check_places(out: Path | None, resume: bool, shards: Path | None) -> None:
+def check_places(out: Path | None, resume: bool, shards: Path | None, overwrite: bool = False) -> None:
     """Refuse options that say two things about where the answers go.
 
     Raises
@@ -68,8 +71,23 @@ def check_places(out: Path | None, resume: bool, shards: Path | None) -> None:
     """
     if resume and out is None and shards is None:
         raise FugatoError("bad-option", "--resume goes on with answers that are kept: give it with --out or --shards.")
+    check_again(resume, overwrite)
+    if overwrite and out is None and shards is None:
+        raise FugatoError("bad-option", "--overwrite is about answers that are kept: give it with --out or --shards.")
     if out is not None and shards is not None:
         raise FugatoError("bad-option", "Answers go to one file with --out, or to a folder with --shards; choose one.")
+
+
+def check_again(resume: bool, overwrite: bool) -> None:
+    """Refuse to go on with what is to be overwritten.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option``.
+    """
+    if resume and overwrite:
+        raise FugatoError("bad-option", "--resume keeps what is there, --overwrite replaces it; choose one.")
 
 
 def elsewhere(paths: list[str], scheduler: str | None) -> bool:
@@ -88,6 +106,7 @@ def answer_all(
     as_json: bool,
     top: int | None,
     shards: Path | None = None,
+    overwrite: bool = False,
     asked: Mapping[str, Any] | None = None,
 ) -> None:
     """Answer every input once, print or write the answers as they come, and leave with status 1 where one failed.
@@ -97,7 +116,7 @@ def answer_all(
     paths : list of str
     ask : callable
         Gives an answer, or an error, for each of the inputs it is given, in any order.
-    out, resume, as_json, top, shards
+    out, resume, as_json, top, shards, overwrite
         The options of those names.
     asked : mapping
         What `ask` asks, which shards keep.
@@ -105,11 +124,12 @@ def answer_all(
     with ExitStack() as stack:
         lines: JsonLines | Shards | None = None
         if out is not None:
-            lines = stack.enter_context(JsonLines(out, resume=resume))
+            lines = stack.enter_context(JsonLines(out, resume=resume, overwrite=overwrite))
         elif shards is not None:
             from ..scale import Shards as Folder
 
-            lines = stack.enter_context(Folder(shards, asked or {}, resume=resume, piece=len(paths) // PARTS))
+            kept = Folder(shards, asked or {}, resume=resume, overwrite=overwrite, piece=len(paths) // PARTS)
+            lines = stack.enter_context(kept)
         todo = lines.left(paths) if lines is not None else paths
         failed = len(lines.failed_before.intersection(paths)) if lines is not None else 0
         if len(todo) < len(paths):

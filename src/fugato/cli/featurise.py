@@ -9,9 +9,9 @@ import typer
 
 from ..errors import FugatoError
 from . import show
-from .answering import SchedulerOption, ShardsOption
+from .answering import OverwriteOption, SchedulerOption, ShardsOption, check_again
 from .edge import message
-from .output import print_json
+from .output import check_new, print_json
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -37,6 +37,7 @@ def featurise(
     scheduler: SchedulerOption = None,
     shards: ShardsOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --shards.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a table of features of every chunk, note or piece of a collection, as Parquet or CSV."""
     from ..study.featurise import check_level, check_out
@@ -44,13 +45,14 @@ def featurise(
     if (out is None) == (shards is None):
         raise FugatoError("bad-option", "The table goes to one file with --out, or to a folder with --shards.")
     check_level(level)
+    check_again(resume, overwrite)
     if out is not None:
         if resume:
             raise FugatoError("bad-option", "A table in one file is written anew; --resume goes on with --shards.")
-        check_out(out)
+        check_new(check_out(out), overwrite)
         _table(_corpus(data), out, level, size, jobs, scheduler, as_json)
     elif shards is not None:
-        _shards(_corpus(data), shards, level, size, jobs, scheduler, resume, as_json)
+        _shards(_corpus(data), shards, level, size, jobs, scheduler, resume, overwrite, as_json)
 
 
 def _corpus(data: str) -> Corpus:
@@ -93,12 +95,13 @@ def _shards(
     jobs: int,
     scheduler: str | None,
     resume: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     from ..scale import Shards, featurise_shards
 
     asked = {"task": "featurise", "level": level, "size": size}
-    with Shards(folder, asked, resume=resume, piece=len(corpus) // 200) as shards:
+    with Shards(folder, asked, resume=resume, overwrite=overwrite, piece=len(corpus) // 200) as shards:
         left = len(shards.left(corpus.ids))
         if left < len(corpus):
             message(f"fugato: {len(corpus) - left:,} of {len(corpus):,} are in it already")

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import FugatoError
 from .answering import (
+    OverwriteOption,
     SchedulerOption,
     ShardsOption,
     answer_all,
@@ -43,12 +44,13 @@ def genre(
     ] = None,
     scheduler: SchedulerOption = None,
     shards: ShardsOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Name the genre of each recording: WAV, FLAC, OGG, MP3, AIFF; pieces in notes are rendered first."""
     from ..models import load_model
     from ..read import SOUND_SUFFIXES
 
-    check_places(out, resume, shards)
+    check_places(out, resume, shards, overwrite)
     paths = expand(inputs, SOUND_SUFFIXES, "recording")
     if plot is not None and len(paths) != 1:
         raise FugatoError("bad-option", f"--plot draws one recording; {len(paths)} were given.")
@@ -68,4 +70,5 @@ def genre(
         return genre_many(todo, model=model, top=top, jobs=jobs)
 
     asked = {"task": "genre", "model": model, "top": top}
-    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top, shards=shards, asked=asked)
+    kept: dict[str, Any] = {"out": out, "shards": shards, "resume": resume, "overwrite": overwrite}
+    answer_all(paths, ask, as_json=as_json, top=top, asked=asked, **kept)

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import FugatoError
 from .answering import (
+    OverwriteOption,
     SchedulerOption,
     ShardsOption,
     answer_all,
@@ -47,11 +48,12 @@ def identify(
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Files read at the same time.")] = None,
     scheduler: SchedulerOption = None,
     shards: ShardsOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Name the composer of each piece: MIDI, MusicXML, kern or ABC."""
     from ..read import suffixes
 
-    check_places(out, resume, shards)
+    check_places(out, resume, shards, overwrite)
     names = [name.strip() for name in candidates.split(",") if name.strip()] if candidates is not None else None
     paths = expand(inputs, suffixes(), "music")
     if plot is not None and len(paths) != 1:
@@ -82,4 +84,5 @@ def identify(
         return identify_many(todo, jobs=jobs, **options)
 
     asked = {"task": "identify", **options}
-    answer_all(paths, ask, out=out, resume=resume, as_json=as_json, top=top, shards=shards, asked=asked)
+    kept: dict[str, Any] = {"out": out, "shards": shards, "resume": resume, "overwrite": overwrite}
+    answer_all(paths, ask, as_json=as_json, top=top, asked=asked, **kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -45,19 +46,21 @@ class JsonLines:
     """A file of answers, one line for each input, that an interruption cannot spoil.
 
     Each line is appended and flushed whole. With `resume` a torn last line is dropped first and the inputs that have a line
-    already are in `done`; else the file starts empty. The file is locked, where the platform can, against a second writer.
+    already are in `done`. Without it a file that holds something is refused, or with `overwrite` emptied when the first answer
+    comes, so that a run that never gets so far costs nothing. The file is locked, where the platform can, against a second writer.
 
     Raises
     ------
     FugatoError
-        ``busy`` where another process writes to it, ``bad-output`` where it cannot be written or, with `resume`, holds
-        something else.
+        ``busy`` where another process writes to it, ``bad-output`` where it cannot be written, holds something and is neither to
+        be gone on with nor overwritten, or, with `resume`, holds something else than answers.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.done: set[str] = set()
         self.failed_before: set[str] = set()
+        self._replaces = False
         try:
             self._file: BinaryIO = self.path.open("a+b", buffering=0)
         except OSError as error:
@@ -66,8 +69,10 @@ class JsonLines:
             lock_file(self._file, str(self.path))
             if resume:
                 self._read_back()
-            else:
-                self._file.truncate(0)
+            elif _holds_something(self._file):
+                self._replaces = overwrite
+                if not overwrite:
+                    raise not_empty(self.path)
         except OSError as error:
             self._file.close()
             raise self._unwritable(error) from error
@@ -80,6 +85,9 @@ class JsonLines:
         line = memoryview(json_line(answer))
         written = 0
         try:
+            if self._replaces:
+                self._file.truncate(0)
+                self._replaces = False
             while line:
                 size = self._file.write(line)
                 written += size
@@ -129,3 +137,27 @@ class JsonLines:
         return FugatoError(
             "bad-output", f"The answers cannot be written there ({error.strerror or error}).", str(self.path)
         )
+
+
+def not_empty(path: Path, resumable: bool = True) -> FugatoError:
+    """That an output is there already, and what can be done."""
+    ways = "go on with it by --resume, replace it with --overwrite," if resumable else "replace it with --overwrite"
+    return FugatoError("bad-output", f"It is there already and is not empty: {ways} or choose another name.", str(path))
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Refuse a file that holds something, unless it is to be overwritten.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output``.
+    """
+    if not overwrite and path.is_file() and path.stat().st_size:
+        raise not_empty(path, resumable=False)
+
+
+def _holds_something(file: BinaryIO) -> bool:
+    """Whether it is a file with bytes in it; pipes and devices never are."""
+    about = os.fstat(file.fileno())
+    return stat.S_ISREG(about.st_mode) and about.st_size > 0

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import FugatoError
 from . import show
+from .answering import OverwriteOption, check_again
 from .edge import FAILED, message, printable
 from .output import JsonLines, is_table, print_json
 
@@ -104,18 +105,20 @@ def embed(
         Path | None, typer.Option("--out", metavar="OUT.jsonl", help="Vectors to this file, a line each.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the file given to --out.")] = False,
+    overwrite: OverwriteOption = False,
     jobs: Jobs = 2,
 ) -> None:
     """Give the style vector of each piece as a line of JSON."""
     if resume and out is None:
         raise FugatoError("bad-option", "--resume goes on with a file of vectors: give it with --out.")
+    check_again(resume, overwrite)
     from ..composer import embed_many
     from ..read import suffixes
     from .answering import expand
 
     paths = expand(inputs, suffixes(), "music")
     with ExitStack() as stack:
-        lines = stack.enter_context(JsonLines(out, resume=resume)) if out is not None else None
+        lines = stack.enter_context(JsonLines(out, resume=resume, overwrite=overwrite)) if out is not None else None
         todo = lines.left(paths) if lines is not None else paths
         failed = len(lines.failed_before.intersection(paths)) if lines is not None else 0
         advance = stack.enter_context(show.progress(len(todo)))

@@ -54,6 +54,8 @@ class Shards:
         What the run asks, as JSON values: a later run that goes on must ask the same.
     resume : bool
         Go on with a run that is there. Without it, a folder that holds one is refused.
+    overwrite : bool
+        Replace a run that is there, when the first of the new answers are kept.
     piece : int
         Inputs that are kept together.
 
@@ -71,7 +73,13 @@ class Shards:
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], asked: Mapping[str, Any], *, resume: bool = False, piece: int = PIECE
+        self,
+        folder: str | os.PathLike[str],
+        asked: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        piece: int = PIECE,
     ) -> None:
         try:
             import pyarrow  # noqa: F401
@@ -86,7 +94,8 @@ class Shards:
         self._piece = max(1, min(piece, PIECE))
         self._entries: list[Entry] = []
         self._tables: list[Any] = []
-        about = json.loads(json.dumps({"format": FORMAT, "version": __version__, **asked}))
+        self._about = json.loads(json.dumps({"format": FORMAT, "version": __version__, **asked}))
+        self._shard, self._number, self._inputs, self._rows = 0, 0, 0, 0
         with writing(self.folder):
             self._check_place()
             for below in ("manifest", "rows"):
@@ -94,10 +103,12 @@ class Shards:
             self._lock = (self.folder / ".lock").open("ab")
         try:
             lock_file(self._lock, str(self.folder), "--shards")
-            with writing(self.folder):
-                self._check_run(about, resume)
-                self._read_back()
-            write_whole(self.folder / "run.json", json_of(about))
+            self._replaces = overwrite and not resume and (self.folder / "run.json").exists()
+            if not self._replaces:
+                with writing(self.folder):
+                    self._check_run(self._about, resume)
+                    self._read_back()
+                self._tell_asked()
         except BaseException:
             self._lock.close()
             raise
@@ -133,6 +144,7 @@ class Shards:
     def flush(self) -> None:
         """Write what is held as a piece, and close the shard if it is full."""
         if self._entries:
+            self._replace()
             name = f"{self._shard:05}-{self._number:06}.parquet"
             self._commit(name, _manifest(self._entries), _joined(self._tables))
             self._inputs += len(self._entries)
@@ -152,6 +164,7 @@ class Shards:
             if not isinstance(error, FugatoError) or error.kind != "bad-output":
                 self.flush()
             if error is None:
+                self._replace()
                 self._close_shard()
                 self._tell_failed()
         finally:
@@ -183,7 +196,7 @@ class Shards:
         if not resume:
             raise FugatoError(
                 "bad-output",
-                "The folder holds a run already: go on with it by --resume, or choose another.",
+                "The folder holds a run already: go on with it by --resume, replace it with --overwrite, or choose another.",
                 str(self.folder),
             )
         for key in sorted({*about, *(before or {})}):
@@ -194,6 +207,21 @@ class Shards:
                     f"The run there was asked otherwise ({key}: {was!r}, now {about.get(key)!r}); choose another folder.",
                     str(self.folder),
                 )
+
+    def _replace(self) -> None:
+        """Remove the run that is overwritten. A kill leaves some of it, which says that it is that run's."""
+        if not self._replaces:
+            return
+        with writing(self.folder):
+            (self.folder / "failed.jsonl").unlink(missing_ok=True)
+            for below in ("manifest", "rows"):
+                for path in (self.folder / below).glob("*.parquet"):
+                    path.unlink()
+        self._tell_asked()
+        self._replaces = False
+
+    def _tell_asked(self) -> None:
+        write_whole(self.folder / "run.json", json_of(self._about))
 
     def _read_back(self) -> None:
         """What is answered already; what a run that was killed left unfinished is removed."""

@@ -1,6 +1,7 @@
 """How much music does it take? Accuracy against the length of the excerpt, on works that the model has not seen.
 
     python benchmarks/excerpts.py                    a model of other works (trained first, some minutes)
+    python benchmarks/excerpts.py --panel FOLDER     the panel that  tools/train_composer.py --held-out FOLDER  has kept
     python benchmarks/excerpts.py --picture          draws the result again
 
 Scores: excerpts of 8, 16, 32 and 64 bars, `DRAWS` of each piece at starts drawn at random, and the whole. Performances: MAESTRO's of
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from held_out import HERE, MOST_WORKS, options, prepared
+from held_out import HERE, MOST_WORKS, WITHOUT, options, prepared
 
 from fugato import FugatoError, metrics
 from fugato.composer.identify import judgeable
@@ -30,6 +31,7 @@ from fugato.composer.panel import Panel, panel
 from fugato.corpus import Piece
 from fugato.read import read
 from fugato.score import Score
+from fugato.train.composer import select
 from fugato.write.picture import ACCENT, FAINT, INK, MUTED, SECOND
 
 RESULT = HERE / "results" / "excerpts.json"
@@ -38,6 +40,7 @@ BARS = (8, 16, 32, 64)
 SECONDS = (15, 30, 60, 120)
 DRAWS = 3
 PERFORMANCES = 300
+PIECES = 450  # scores that a panel is asked about
 SEED = 0
 Cut = Callable[[Score, int, np.random.Generator], Score | None]
 
@@ -163,8 +166,14 @@ def main() -> None:
         return
     folder, pieces, corpus = prepared(args)
     model = panel(str(folder))
-    listed = json.loads(folder.with_name(folder.name + ".json").read_text())
-    learnt = {p.group for p in corpus if p.id in set(listed["learnt"])}
+    if args.panel is not None:
+        seen = select(corpus, composers={"shipped"}, without=WITHOUT)
+        asked = {p.group for p in pieces}
+        learnt = {p.group for p in seen if p.group not in asked}
+        pieces = [pieces[int(i)] for i in np.random.default_rng(SEED).permutation(len(pieces))[:PIECES]]
+    else:
+        listed = json.loads(folder.with_name(folder.name + ".json").read_text())
+        learnt = {p.group for p in corpus if p.id in set(listed["learnt"])}
     rng = np.random.default_rng(SEED)
     played = [
         p
@@ -178,7 +187,7 @@ def main() -> None:
     result = {
         "command": " ".join(["python", "benchmarks/excerpts.py", *sys.argv[1:]]),
         "composers": len(model.labels),
-        "most works learnt of a composer": MOST_WORKS,
+        **({} if args.panel is not None else {"most works learnt of a composer": MOST_WORKS}),
         "draws": DRAWS,
         "scores": curve(judge(model, pieces, some_bars, BARS, rng), BARS),
         "performances": curve(judge(model, played, some_seconds, SECONDS, rng), SECONDS),

@@ -2,6 +2,7 @@
 
     python benchmarks/explain.py                     a model of other works (trained first, some minutes), `PIECES` pieces
     python benchmarks/explain.py --recipe NAME       of another recipe
+    python benchmarks/explain.py --panel FOLDER      the panel that  tools/train_composer.py --held-out FOLDER  has kept
 
 Every piece is of a work that the model has not seen (benchmarks/held_out.py). The `TELLING_BARS` bars named for the first composer, at most
 a quarter of the piece's bars, are cut out, the rest is moved together, and the model is asked again; so it is with as many bars drawn at

@@ -42,8 +42,11 @@ def corpora() -> Path:
 
 
 def audited(index: Path) -> Corpus:
-    """The corpora with corrected labels and works, less what the audit would leave out."""
-    report = audit(load_corpus(index))
+    """The corpora with corrected labels and works, less what the audit would leave out; an index that `fugato audit` wrote as it stands."""
+    corpus = load_corpus(index)
+    if any(p.group for p in corpus):
+        return corpus
+    report = audit(corpus)
     return Corpus((p for p in report.corrected() if p.id not in report.excluded), "the shared corpora, audited")
 
 
@@ -120,12 +123,18 @@ def options(about: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
     parser.add_argument("--folder", type=Path, default=cache(), help="where the model is kept")
     parser.add_argument("--recipe", default="ngram-linear")
+    parser.add_argument(
+        "--panel", type=Path, help="a panel that tools/train_composer.py --held-out has kept, and its pieces"
+    )
     return parser
 
 
 def prepared(args: argparse.Namespace) -> tuple[Path, list[Piece], Corpus]:
     """The model, the pieces that it has not seen, and the whole audited corpus, as the options say."""
     corpus = audited(args.index or corpora() / "index.csv")
+    if args.panel is not None:
+        judged = set(json.loads(args.panel.with_name("judged.json").read_text())["judged"])
+        return args.panel, list(one_a_work(corpus.filter(lambda p: p.id in judged), len(corpus))), corpus
     return *held_out(corpus, args.folder, args.recipe), corpus
 
 

@@ -245,27 +245,6 @@ def test_a_file_that_plays_is_recognised_while_it_sounds(visits: Visits) -> None
         assert page.locator(".keys i.on").count() > 0 or place(page) == 0
 
 
-def test_titles_are_shown_as_people_write_them(visits: Visits) -> None:
-    titles = {
-        "Nun ruhen alle W&auml;lder": "Nun ruhen alle Wälder",
-        "Bwv001- 400 Chorales / 017507ch": "BWV 1–400 Chorales: BWV 175/7",
-        "sonatas / K499": "Sonatas: K499",
-        "Chorale setting \\ (BWV 511)": "Chorale setting (BWV 511)",
-        "Tom & Jerry <b>&lt;i&gt;</b>": "Tom & Jerry <b><i></b>",
-        "Mazurka, Op. 6, No. 2 | Sotto voce ([half-dot]=63)": "Mazurka, Op. 6, No. 2, Sotto voce",
-        "Nocturne op. 9 no. 2": "Nocturne op. 9 no. 2",
-    }
-    with visits.visit() as page:
-        shown = page.evaluate(
-            """async (titles) => {
-                const { workTitle } = await import("/static/js/dom.js");
-                return titles.map((title) => workTitle({ title }));
-            }""",
-            list(titles),
-        )
-    assert shown == list(titles.values())
-
-
 def test_a_folder_becomes_a_table_and_a_map(visits: Visits, tmp_path: Path) -> None:
     folder = tmp_path / "shelf"
     (folder / "deep").mkdir(parents=True)

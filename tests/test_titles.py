@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fugato.composer.titles import for_people
 from fugato.corpus.titles import work_keys
 
 
@@ -44,3 +45,20 @@ def test_a_catalogue_counts_only_for_its_composer() -> None:
 @pytest.mark.parametrize("title", ["Rondo in C", "Ave Maria", "Nocturne", "", "2. Satz"])
 def test_a_title_without_a_number_names_no_work(title: str) -> None:
     assert work_keys("Mozart", title) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("listed", "shown"),
+    [
+        ("Nun ruhen alle W&auml;lder", "Nun ruhen alle Wälder"),
+        ("Bwv001- 400 Chorales / 017507ch", "BWV 1–400 Chorales: BWV 175/7"),
+        ("sonatas / K499", "Sonatas: K499"),
+        ("Chorale setting \\ (BWV 511)", "Chorale setting (BWV 511)"),
+        ("Tom & Jerry <b>&lt;i&gt;</b>", "Tom & Jerry <b><i></b>"),
+        ("Mazurka, Op. 6, No. 2 | Sotto voce ([half-dot]=63)", "Mazurka, Op. 6, No. 2, Sotto voce"),
+        ("Nocturne op. 9 no. 2", "Nocturne op. 9 no. 2"),
+        ("", ""),
+    ],
+)
+def test_recognised_works_are_named_as_people_write_them(listed: str, shown: str) -> None:
+    assert for_people(listed) == shown

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.answer import Answer, Guess, ModelName
-from fugato.composer.ngram_linear import NgramLinear
 from fugato.composer.panel import Panel, panel
 from fugato.composer.patterns import ASPECTS, describe
 from fugato.composer.recognise import shipped_works
@@ -256,6 +255,8 @@ def _answer(
     known_works = shipped_works() if work else None
     if len(events) < SHORT_EVENTS:
         warnings.append(f"the piece is short ({len(score.pitched)} notes): the answer is less certain than it looks")
+    if surest == 0:
+        warnings.append("it is like no music that the model learnt from")
     return Answer(
         input=name,
         sha256=sha256,
@@ -320,8 +321,8 @@ def _evidence(asked: Panel, score: Score, events: Stream, ranking: tuple[Guess, 
             if weights[b] > 0
         ]
     patterns: list[dict[str, Any]] = []
-    first = asked.classifiers[0]
-    if not isinstance(first, NgramLinear):  # a network names no patterns
+    first = asked.patterns
+    if first is None:  # a network names no patterns
         return {"bars": bars, "patterns": patterns}
     said: set[str] = set()
     for block, cell, weight in first.pattern_weights(events, ranking[0].name, REPEATED):

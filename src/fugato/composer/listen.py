@@ -26,6 +26,7 @@ from fugato.represent.stream import stream
 from fugato.score import DEFAULT_QPM, Score
 
 LIVE_NOTES: Final = 4000  # five to ten minutes of piano music, counted in well under 20 ms (benchmarks/listen.py)
+LIVE_WINDOWS: Final = 4  # that a network looks at, within the same time
 MOST_NOTES: Final = DEFAULT_LIMITS.notes
 QUARTERS_A_SECOND: Final = DEFAULT_QPM / 60  # as a file without a beat is read
 LONGEST: Final = DEFAULT_LIMITS.quarters  # from the first note to the last
@@ -229,7 +230,7 @@ class Listener:
         events = stream(score)
         if len(events) < LEAST_EVENTS:
             return
-        probabilities, surest = self._asked.answer(score, events, self._chosen)
+        probabilities, surest = self._asked.answer(score, events, self._chosen, LIVE_WINDOWS)
         order = np.argsort(-probabilities, kind="stable")[: None if self._chosen is None else len(self._chosen)]
         self._ranking = tuple(Guess(self._asked.labels[i], float(probabilities[i])) for i in order)
         self._known = self._chosen is not None or surest >= self._threshold

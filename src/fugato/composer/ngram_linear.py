@@ -1,7 +1,8 @@
 """The linear model over n-grams, as it answers: weights, scales and calibration from a model folder, NumPy alone.
 
-A piece's vector (`fugato.represent.ngrams`) is multiplied with int8 weights, one column a composer. Being linear, every score is a sum
-over grams, and every gram stands in a bar: which bars spoke for whom is read off, not estimated.
+A piece's vector (`fugato.represent.ngrams`), seen from the mean of the training pieces at distance 1, is multiplied with int8 weights, one
+column a composer. But for that distance every score is a sum over grams, and every gram stands in a bar: which bars spoke for whom is read
+off, not estimated.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fugato.represent import ngrams
 from fugato.represent.stream import Stream
 
 RECIPE: Final = "ngram-linear"
+NEAREST: Final = 1e-3  # least distance of a piece from the mean
 
 
 class NgramLinear:
@@ -28,7 +30,9 @@ class NgramLinear:
     ----------
     model : Model
         A folder of the recipe "ngram-linear": part "weights" with the arrays ``weights`` int8, shape=(width, n_labels);
-        ``scale`` float32, shape=(n_blocks, n_labels); ``bias`` float32, shape=(n_labels,); ``rarity`` float16, shape=(width,).
+        ``scale`` float32, shape=(n_blocks, n_labels); ``bias`` float32, shape=(n_labels,); ``rarity`` float16, shape=(width,);
+        ``origin`` float16, shape=(width,), the mean vector before scaling, and ``at_origin`` float32, shape=(n_labels,), its scores
+        without bias; ``block_scale`` float32, shape=(n_blocks,).
     """
 
     def __init__(self, model: Model) -> None:
@@ -38,7 +42,7 @@ class NgramLinear:
         self._places = ngrams.layout()
         expected = (ngrams.width(), len(self.labels))
         made_with = model.card.representation.get("settings", {}).get("version")
-        if arrays["weights"].shape != expected or made_with != ngrams.VERSION:
+        if arrays["weights"].shape != expected or made_with != ngrams.VERSION or "origin" not in arrays:
             raise FugatoError(
                 "bad-model",
                 f"Its weights have shape {arrays['weights'].shape} and version {made_with} of the n-grams; this version of "
@@ -49,6 +53,11 @@ class NgramLinear:
         self._scale: NDArray[np.float32] = arrays["scale"]
         self._bias: NDArray[np.float32] = arrays["bias"]
         self._rarity = arrays["rarity"].astype(np.float32)
+        self._origin: NDArray[np.float32] = arrays["origin"].astype(np.float32)
+        self._block_square = np.square(arrays["block_scale"].astype(np.float64))
+        squares = np.add.reduceat(np.square(self._origin), [place.start for place in self._places])
+        self._origin_square = float(self._block_square @ squares)
+        self._at_origin: NDArray[np.float32] = arrays["at_origin"]
         self.temperature = float(model.card.calibration.get("temperature", 1.0))
 
     @cached_property
@@ -57,9 +66,13 @@ class NgramLinear:
 
     def logits(self, events: Stream) -> NDArray[np.float32]:
         """Scores before calibration, shape=(n_labels,)."""
+        return self.judged(events)[0]
+
+    def judged(self, events: Stream) -> tuple[NDArray[np.float32], float]:
+        """The same, and how far the piece lies from the mean of the training pieces."""
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
-        scores = self._bias.copy()
+        scores = -self._at_origin
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0)
         # Converting the few thousand int8 rows that occur, block by block in one place, is cheaper than keeping floats.
@@ -68,7 +81,15 @@ class NgramLinear:
             block = place[: b - a]
             block[:] = rows[a:b]
             scores += (values[a:b] @ block) * scale
-        return scores
+        distance = self._distance(cell, values)
+        return scores / distance + self._bias, float(distance)
+
+    def _distance(self, cell: NDArray[np.int32], values: NDArray[np.float32]) -> np.float32:
+        """How far a piece lies from the mean of the training pieces."""
+        starts, stops = self._edges(cell)
+        of_cell = np.repeat(self._block_square, stops - starts)
+        square = of_cell @ (values.astype(np.float64) * (values - 2 * self._origin.take(cell))) + self._origin_square
+        return np.float32(np.sqrt(max(float(square), NEAREST**2)))
 
     def _edges(self, cell: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where each block's cells begin and end."""
@@ -123,4 +144,5 @@ class NgramLinear:
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0).astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
+        values = values / self._distance(cell, values)
         return cell, times, values * (rows[:, self._label_index[label]] - rows.mean(axis=1))

@@ -20,6 +20,15 @@ ASPECTS: Final[dict[str, str]] = {
     "melody+bass": "counterpoint",
     "degree+bass_degree": "counterpoint",
     "gap": "counterpoint",
+    "local_degree": "melody",
+    "local_bass_degree": "bass",
+    "local_degree+local_bass_degree": "counterpoint",
+    "key": "keys",
+    "key_change": "keys",
+    "echo": "repetition",
+    "bass_echo": "repetition",
+    "answer": "imitation",
+    "bass_answer": "imitation",
     "chord": "harmony",
     "wide_classes": "harmony",
     "ratio": "rhythm",
@@ -132,6 +141,38 @@ _CHORDS: Final[dict[tuple[int, ...], str]] = {
     (0, 5, 7): "a triad with a suspended fourth",
 }
 _RATIOS: Final = (1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4, 6)  # of successive time spans
+# Keys as seen from that of the piece: tonics above its own, in major and in minor.
+_KEYS: Final = (
+    (
+        "key of the piece",
+        "major key a semitone above",
+        "major key a tone above",
+        "major key a minor third above",
+        "major key a major third above",
+        "subdominant major",
+        "major key a tritone away",
+        "dominant major",
+        "major key a major third below",
+        "major key a minor third below",
+        "major key a tone below",
+        "major key a semitone below",
+    ),
+    (
+        "minor key on its own tonic",
+        "minor key a semitone above",
+        "minor key a tone above",
+        "minor key a minor third above",
+        "minor key a major third above",
+        "subdominant minor",
+        "minor key a tritone away",
+        "dominant minor",
+        "minor key a major third below",
+        "minor key a minor third below",
+        "minor key a tone below",
+        "minor key a semitone below",
+    ),
+)
+NEAR_ECHO: Final = 7  # octaves of notes within which an answer is heard as one
 CHROMATIC: Final = 10  # pitch classes within sixteen attacks: more than a scale and its borrowed notes
 LONGEST_RATIO: Final = 16  # beyond it proportions are no longer heard as a rhythm
 _EVEN: Final = _RATIOS.index(1)
@@ -167,15 +208,24 @@ def describe(block: str, cell: int) -> str | None:
             return f"{symbols} {_motions(flat)}"
         case "melody+bass" if len(flat) == 2:
             return _outer(flat[0], flat[1])
-        case "degree" | "bass_degree":
-            line = "bass" if symbols == "bass_degree" else "melody"
+        case "degree" | "bass_degree" | "local_degree" | "local_bass_degree":
+            line = "bass" if "bass" in symbols else "melody"
             path = [_degree(v) for v in flat]
             if len(path) == 1:
                 return f"{line} on the {path[0]} ({_mode(flat[0])})"
             where = f"stays on the {path[0]}" if path[0] == path[1] else f"goes from the {path[0]} to the {path[1]}"
             return f"{line} {where} ({_mode(flat[0])})"
-        case "degree+bass_degree":
+        case "degree+bass_degree" | "local_degree+local_bass_degree":
             return f"{_degree(flat[0])} in the melody over the {_degree(flat[1])} in the bass ({_mode(flat[0])})"
+        case "key" if flat[0] not in (0, 12):
+            return f"passages in the {_KEYS[flat[0] // 12][flat[0] % 12]}"
+        case "key_change":
+            return _key_change(flat[0])
+        case "echo" | "bass_echo" if len(flat) == 1:
+            return _echo("bass" if symbols == "bass_echo" else "melody", flat[0])
+        case "answer" | "bass_answer" if flat[0] <= NEAR_ECHO:
+            first, second = ("melody", "bass") if symbols == "bass_answer" else ("bass", "melody")
+            return f"imitation: the {second} takes up a turn of the {first}{_notes_later(flat[0])}"
         case "chord":
             return _chord(flat[0])
         case "wide_classes" if flat[0] >= CHROMATIC:
@@ -201,6 +251,31 @@ def describe(block: str, cell: int) -> str | None:
         case "gap":
             return "melody and bass " + (_distance(flat[0]) if flat[0] else "on one note")
     return None
+
+
+def _key_change(value: int) -> str | None:
+    """The next key as seen from the last one."""
+    if value == 24:
+        return "stays in its key throughout"
+    up, minor = value % 12, value >= 12
+    if up == 0:
+        return f"turns to {'minor' if minor else 'major'} on the same tonic"
+    far = _INTERVALS[min(up, 12 - up)]
+    return f"modulates {'up' if up <= 6 else 'down'} a {far}, to {'minor' if minor else 'major'}"
+
+
+def _echo(line: str, octaves: int) -> str:
+    """How soon a turn of a line comes back, in octaves of notes."""
+    if octaves > 12:
+        return f"{line} turns to what it has not had before"
+    return f"{line} repeats a turn{_notes_later(octaves)}"
+
+
+def _notes_later(octaves: int) -> str:
+    low, high = 1 << octaves, (2 << octaves) - 1
+    if low == high:
+        return " at once"
+    return f" {low} to {high} notes later" if octaves < 12 else f" {low:,} notes later or more"
 
 
 def _motion(value: int) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fugato.composer.titles import for_people
 from fugato.corpus.work_index import Located, WorkIndex, locate, share_of
 from fugato.errors import FugatoError
 from fugato.models import Card, Model, load_model
@@ -216,8 +217,8 @@ class Works:
     def _title(self, best: Match, parts: Sequence[Match]) -> str:
         whole = self._titles["wholes"].get(str(best.work))
         if whole is not None and best.hits < WHOLE * sum(m.hits for m in parts):
-            return str(whole)
-        return str(self._titles["titles"][best.edition])
+            return for_people(str(whole))
+        return for_people(str(self._titles["titles"][best.edition]))
 
     def _composer(self, edition: int) -> str:
         return str(self._titles["composers"][self._titles["composer"][edition]])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
 from fugato.models import Model, onnx_session, softmax
+from fugato.represent.stream import Stream
 from fugato.represent.windows import KINDS, Table, gather, table
 from fugato.score import Score
 
@@ -58,9 +59,12 @@ class WindowNetwork:
             )
         return session
 
-    def table(self, score: Score) -> Table:
-        """The windows that the network looks through; raises as `fugato.represent.windows.table`."""
-        return table(score, self.kind.name, hop=self.hop, limit=MOST_WINDOWS, fill=True)
+    def table(self, score: Score, events: Stream | None = None, most: int = MOST_WINDOWS) -> Table:
+        """The windows that the network looks through, at most so many; raises as `fugato.represent.windows.table`.
+
+        Where the stream of the score is at hand, windows of events are cut from it.
+        """
+        return table(score, self.kind.name, hop=self.hop, limit=most, fill=True, events=events)
 
     def window_probabilities(self, found: Table) -> NDArray[np.float64]:
         """Uncalibrated, shape=(n_windows, n_labels)."""

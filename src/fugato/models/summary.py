@@ -82,9 +82,14 @@ def model_summary(model: Model) -> Summary:
         found = network_layers(path)
         several = len(networks) > 1
         layers += [Layer(f"{part}: {x.name}" if several else x.name, x.kind, x.output, x.parameters) for x in found]
+    read_from = "its ONNX graph" if networks else "its arrays"
     if not networks:
         layers = _of_arrays(model)
-    read_from = "its ONNX graph" if networks else "its arrays"
+    elif "pool" in card.calibration:  # n-grams beside the network
+        n = len(card.labels)
+        pool = [Layer("pool", "Weighted sum of log probabilities", ("n", n), 3), Layer("", "Softmax", ("n", n), 0)]
+        layers = [*_of_arrays(model)[:-1], *layers, *pool]
+        read_from = "its arrays and its ONNX graph"
     about = f"{card.recipe}, task {card.task}, {len(card.labels)} names; read from {read_from}"
     learnt = bool(networks) or any(x.kind.startswith("Dense") for x in layers)
     return Summary(f"{card.name} {card.version}", about, tuple(layers), "parameters" if learnt else "numbers")

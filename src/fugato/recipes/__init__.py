@@ -34,6 +34,7 @@ COMPOSER: Final[dict[str, str]] = {
     "note-transformer": "fugato.recipes.note_transformer",
     "onset-cnn": "fugato.recipes.onset_cnn",
 }
+TOGETHER: Final[dict[str, str]] = {"panel": "fugato.recipes.panel"}  # of the composer task: others at once
 
 COMPOSE: Final[dict[str, str]] = {
     "remi-transformer": "fugato.recipes.remi_transformer",
@@ -60,7 +61,7 @@ def recipe(task: str, name: str) -> Any:
     FugatoError
         ``bad-option`` where there is none of that name, or its extra is not installed.
     """
-    tables = {"composer": COMPOSER, "genre": GENRE, "compose": COMPOSE}
+    tables = {"composer": COMPOSER | TOGETHER, "genre": GENRE, "compose": COMPOSE}
     if task not in tables:
         raise FugatoError("bad-option", f"There is nothing to train for {task!r}; choose {' or '.join(tables)}.")
     if name not in tables[task]:
@@ -84,7 +85,7 @@ def task_of(name: str) -> str:
     FugatoError
         ``no-model`` where there is none of that name.
     """
-    tables = {task: globals().get(task.upper(), {}) for task in ("composer", "genre", "compose")}
+    tables = {"composer": COMPOSER | TOGETHER, "genre": GENRE, "compose": COMPOSE}
     for task, table in tables.items():
         if name in table:
             return task
@@ -92,4 +93,4 @@ def task_of(name: str) -> str:
     raise FugatoError("no-model", f"There is no model or recipe {name!r}; the recipes are {listed}.")
 
 
-__all__ = ["COMPOSE", "COMPOSER", "recipe", "task_of"]
+__all__ = ["COMPOSE", "COMPOSER", "TOGETHER", "recipe", "task_of"]

@@ -1,6 +1,7 @@
 """ngram-linear: weighted ridge regression on n-grams of the normalised stream.
 
-In:     the vector of `fugato.represent.ngrams`, its blocks centred and of equal variance but for `BLOCK_WEIGHTS`.
+In:     the vector of `fugato.represent.ngrams`, its blocks of equal variance, seen from the mean of all pieces at distance 1: short
+        pieces lie far from everything, since few of the grams occur in them, and would be taken for extremes of a style.
 Model:  one linear score a composer, fitted to the one-hot labels by least squares with an L2 penalty. There are ten times as many
         cells as pieces, so it is solved in its dual form (Saunders, Gammerman & Vovk, "Ridge regression learning algorithm in
         dual variables", ICML 1998): one Gram matrix serves every fold and every setting.
@@ -28,6 +29,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
+from fugato.composer.ngram_linear import NEAREST
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.recipes.counting import counted
@@ -69,6 +71,10 @@ class Prepared:
         The piece that each copy is of.
     vectors : csr_matrix of float32, shape=(n_pieces + n_copies, width)
         Scaled so that a block's columns have the variance of its weight; not centred.
+    distance : ndarray of float32, shape=(n_pieces + n_copies,)
+        Of each vector from `origin`.
+    origin : ndarray of float32, shape=(width,)
+        Mean of the vectors.
     rarity : ndarray of float32, shape=(width,)
     scale : ndarray of float32, shape=(width,)
         What `ngrams.weigh` was multiplied with.
@@ -79,17 +85,22 @@ class Prepared:
     pieces: tuple[Piece, ...]
     original: NDArray[np.int64]
     vectors: Any
+    distance: Floats
+    origin: Floats
     rarity: Floats
     scale: Floats
     failed: tuple[FugatoError, ...]
 
     @cached_property
     def gram(self) -> Floats:
-        """Inner products of all pieces and copies, shape=(n_pieces + n_copies, n_pieces + n_copies)."""
+        """Cosines of all pieces and copies as seen from the origin, shape=(n_pieces + n_copies, n_pieces + n_copies)."""
         columns = self.vectors.tocsc()
         out = np.zeros((columns.shape[0],) * 2, np.float32, order="F")
         for start in range(0, columns.shape[1], COLUMNS):
-            dense = columns[:, start : start + COLUMNS].toarray()
+            strip = slice(start, start + COLUMNS)
+            dense = columns[:, strip].toarray()
+            dense -= self.origin[None, strip]
+            dense /= self.distance[:, None]
             # Half the work of a product of any two matrices: only the lower triangle is filled.
             out = scipy.linalg.blas.ssyrk(1.0, dense.T, beta=1.0, c=out, trans=1, lower=1, overwrite_c=1)
             _log.debug("inner products: %d of %d columns", start, columns.shape[1])
@@ -104,10 +115,13 @@ class Prepared:
         place = np.full(len(self.pieces), -1)
         place[rows] = np.arange(len(rows))
         kept = np.flatnonzero(place[self.original] >= 0)
+        chosen = np.concatenate([rows, len(self.pieces) + kept])
         return Prepared(
             tuple(self.pieces[row] for row in rows),
             place[self.original[kept]],
-            self.vectors[np.concatenate([rows, len(self.pieces) + kept])],
+            self.vectors[chosen],
+            self.distance[chosen],
+            self.origin,
             self.rarity,
             self.scale,
             self.failed,
@@ -205,7 +219,11 @@ def _scaled(
         variance = float(square[part].sum() - (mean[part] ** 2).sum())
         scale[part] = np.sqrt(weight / variance) if variance > 1e-6 else 0.0
     vectors = scipy.sparse.csr_matrix((values * scale[cell], cell, ends), shape=(n, width), dtype=np.float32)
-    return Prepared(pieces, original, vectors, rarity, scale, failed)
+    origin = (mean * scale).astype(np.float32)
+    exact = (values * scale[cell]).astype(np.float64)
+    apart = np.add.reduceat(exact * (exact - 2 * origin[cell]), ends[:-1]) + np.square(origin, dtype=np.float64).sum()
+    distance = np.sqrt(np.maximum(apart, NEAREST**2)).astype(np.float32)
+    return Prepared(pieces, original, vectors, distance, origin, rarity, scale, failed)
 
 
 def piece_weights(
@@ -277,27 +295,36 @@ def fit(
 
 def export(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
     """Parts of the model folder: int8 weights with a scale for each block and composer."""
-    weights = np.asarray(prepared.vectors[fitted.rows].T @ fitted.dual) * prepared.scale[:, None]
+    dual = fitted.dual / prepared.distance[fitted.rows, None]
+    weights = np.asarray(prepared.vectors[fitted.rows].T @ dual) - prepared.origin[:, None] * dual.sum(axis=0)
+    weights *= prepared.scale[:, None]
     places = ngrams.layout()
     quantised = np.zeros(weights.shape, np.int8)
     scale = np.zeros((len(places), weights.shape[1]), np.float32)
+    origin = (prepared.origin / np.where(prepared.scale > 0, prepared.scale, 1)).astype(np.float16)
+    at_origin = np.zeros(weights.shape[1], np.float32)
     for number, place in enumerate(places):
         part = weights[place.start : place.stop]
         scale[number] = np.maximum(np.abs(part).max(axis=0) / 127, 1e-12)
-        quantised[place.start : place.stop] = np.rint(part / scale[number])
+        rounded = np.rint(part / scale[number])
+        quantised[place.start : place.stop] = rounded
+        at_origin += (origin[place.start : place.stop].astype(np.float32) @ rounded) * scale[number]
     return {
         "weights": {
             "weights": quantised,
             "scale": scale,
             "bias": fitted.bias,
             "rarity": prepared.rarity.astype(np.float16),
+            "origin": origin,
+            "at_origin": at_origin,
+            "block_scale": np.array([prepared.scale[place.start] for place in places], np.float32),
         }
     }
 
 
 def representation() -> dict[str, Any]:
     """What the card says of the input."""
-    return {"name": NAME, "settings": {"version": ngrams.VERSION, "width": ngrams.width()}}
+    return {"name": NAME, "settings": {"version": ngrams.VERSION, "width": ngrams.width(), "seen_from": "origin"}}
 
 
 def layers(n_labels: int) -> list[Layer]:
@@ -306,6 +333,7 @@ def layers(n_labels: int) -> list[Layer]:
     return [
         Layer("n-grams of the stream", "Input", ("n", width), 0),
         Layer("rarity", "Weighting: log counts, rarity", ("n", width), width),
+        Layer("origin", "Less the mean, to length 1", ("n", width), width),
         Layer("weights", "Dense", ("n", n_labels), (width + 1) * n_labels),
         Layer("", "Softmax", ("n", n_labels), 0),
     ]

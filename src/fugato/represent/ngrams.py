@@ -21,26 +21,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fugato.represent import echoes
+from fugato.represent.keys import local_keys, tonic
 from fugato.represent.stream import Stream
 
-VERSION: Final = 2  # of the layout; a model made with another one cannot be used
+VERSION: Final = 3  # of the layout; a model made with another one cannot be used
 LARGEST_TABLE: Final = 5000  # cells of an exact block
 RATIO_EDGES: Final = np.log2([0.18, 0.29, 0.42, 0.58, 0.71, 0.87, 1.15, 1.41, 1.72, 2.4, 3.5, 5.5])
-
-# Key profiles: Krumhansl & Kessler, "Tracing the dynamic changes in perceived tonal organization", Psychological Review 89, 1982.
-_MAJOR: Final = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR: Final = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-
-
-def _profiles() -> NDArray[np.float64]:
-    """All 24 keys, major first, centred and of unit length, shape=(24, 12)."""
-    table = np.array([np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)])
-    table -= table.mean(axis=1, keepdims=True)
-    unit: NDArray[np.float64] = table / np.linalg.norm(table, axis=1, keepdims=True)
-    return unit
-
-
-_PROFILES: Final = _profiles()
 
 # Symbol: number of values. Those of `_STEPS` stand between an event and the next, `ratio` between two steps.
 ALPHABETS: Final[dict[str, int]] = {
@@ -71,6 +58,14 @@ ALPHABETS: Final[dict[str, int]] = {
     "near_classes": 13,  # different pitch classes within 4 events
     "wide_classes": 13,  # within 16 events
     "wide_set": 4096,  # which they are, above the tonic
+    "local_degree": 24,  # of the highest note above the tonic of the moment
+    "local_bass_degree": 24,
+    "key": 24,  # of the moment, above the tonic of the piece
+    "key_change": 25,  # from one key to the next: distance of the tonics and mode of the new one; the last: never
+    "echo": echoes.VALUES,  # octaves of the distance to the last turn of the melody like this one
+    "bass_echo": echoes.VALUES,
+    "answer": echoes.VALUES,  # the same from a turn of the melody to one of the bass: imitation
+    "bass_answer": echoes.VALUES,
     "width": 61,  # semitones between the medians of the outer lines, once a piece
 }
 
@@ -113,6 +108,8 @@ BLOCKS: Final[tuple[Block, ...]] = (
     *_tables("size/1", "size/2", "size/3", "gap/1", "third_gap/2", "size+half_gap/1", "classes/1", "chord/1"),
     *_tables("length/1", "top_length/2", "bass_length/2", "hold/1", "bass_hold/1", "sounding/1", "held/1"),
     *_tables("near_classes/1", "wide_classes/1", "wide_set/1", "register/1", "bass_register/1", "width/1"),
+    *_tables("local_degree/1", "local_degree/2", "local_bass_degree/2", "local_degree+local_bass_degree/1"),
+    *_tables("key/1", "key_change/1", "echo/1", "echo/2", "bass_echo/1", "bass_echo/2", "answer/1", "bass_answer/1"),
     Block("melody", (("melody", 3), ("melody", 4), ("melody", 5), ("leap", 4), ("leap", 5)), 13),
     Block("bass", (("bass", 3), ("bass", 4), ("bass_leap", 3), ("bass_leap", 4)), 13),
     Block("chords", (("chord+bass", 1), ("chord+bass", 2), ("chord", 2)), 13),
@@ -123,6 +120,12 @@ BLOCKS: Final[tuple[Block, ...]] = (
     Block("outer voices", (("melody+bass", 2), ("vertical+melody+bass", 1), ("vertical", 2), ("vertical", 3)), 13),
     Block("texture", (("size", 4), ("size", 6), ("size+third_gap", 2)), 13),
     Block("degrees", (("degree", 3), ("degree", 4), ("bass_degree", 3), ("bass_degree", 4)), 13),
+    Block(
+        "local degrees",
+        (("local_degree", 3), ("local_degree", 4), ("local_bass_degree", 3), ("local_bass_degree", 4)),
+        13,
+    ),
+    Block("chords in the key", (("chord+local_bass_degree", 1), ("chord+local_bass_degree", 2)), 13),
 )
 
 
@@ -146,12 +149,6 @@ def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
     return sum(b.width for b in blocks)
 
 
-def tonic(pitch_classes: NDArray[np.float64]) -> tuple[int, int]:
-    """Pitch class of the tonic, and 0 for major or 1 for minor, that fit a distribution of shape=(12,) best."""
-    best = int(np.argmax(_PROFILES @ (pitch_classes - pitch_classes.mean())))
-    return best % 12, best // 12
-
-
 def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Every symbol of `ALPHABETS` along the stream.
 
@@ -172,6 +169,8 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
     middle = (int(_median(top)), int(_median(bass))) if n else (0, 0)
     moved, low_moved = melody != 0, low != 0
     near, wide = _classes_within(events, 4), _classes_within(events, 16)
+    now, home = local_keys(events), key + 12 * mode
+    turns, bass_turns = echoes.turns(top), echoes.turns(bass)
     return {
         "melody": (_clipped(melody, 16), at[:-1]),
         "bass": (_clipped(low, 16), at[:-1]),
@@ -200,8 +199,24 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "near_classes": (_BIT_COUNT[near], at[: len(near)]),
         "wide_classes": (_BIT_COUNT[wide], at[: len(wide)]),
         "wide_set": (_rotated(wide, key), at[: len(wide)]),
+        "local_degree": ((top - now) % 12 + now // 12 * 12, at),
+        "local_bass_degree": ((bass - now) % 12 + now // 12 * 12, at),
+        "key": ((now - home) % 12 + now // 12 * 12, at),
+        "key_change": _key_changes(now),
+        "echo": (echoes.since(turns), at[: len(turns)]),
+        "bass_echo": (echoes.since(bass_turns), at[: len(turns)]),
+        "answer": (echoes.since_in(turns, bass_turns), at[: len(turns)]),
+        "bass_answer": (echoes.since_in(bass_turns, turns), at[: len(turns)]),
         "width": (np.full(min(n, 1), min(max(middle[0] - middle[1], 0), 60)), at[:1]),
     }
+
+
+def _key_changes(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each change of key and the event from which the new one holds; a piece that stays at home says so once, at its start."""
+    at = np.flatnonzero(np.diff(keys)) + 1
+    if not len(at):
+        return np.full(min(len(keys), 1), 24), np.zeros(min(len(keys), 1), np.int64)
+    return (keys[at] - keys[at - 1]) % 12 + keys[at] // 12 * 12, at
 
 
 def _clipped(values: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
-from fugato.represent.ngrams import tonic
+from fugato.represent.keys import tonic
 from fugato.score import Meter, Part, Score, Tempo
 
 VERSION: Final = 1  # of the vocabulary; a model says which it speaks

@@ -21,7 +21,7 @@ from fugato.represent.onsets import COLUMNS as ONSET_COLUMNS
 from fugato.represent.onsets import onsets as onset_rows
 from fugato.represent.pianoroll import HOP, PITCHES, RATE, SIZE, pianoroll
 from fugato.represent.played import QUARTERS_A_SECOND, played
-from fugato.represent.stream import stream
+from fugato.represent.stream import Stream, stream
 from fugato.score import Score, seconds_at
 
 LEAST_ROWS: Final = 20  # notes from which a piece shorter than a window is still looked at, padded
@@ -185,7 +185,10 @@ def _spectrogram(score: Score, hop: int, limit: int, fill: bool) -> Table:
 
 def _onsets(score: Score, hop: int, limit: int, fill: bool) -> Table:
     """Runs of 256 events that overlap by half; the last ends with the piece, and a shorter piece is padded."""
-    events = stream(score)
+    return _event_runs(score, stream(score), hop, limit)
+
+
+def _event_runs(score: Score, events: Stream, hop: int, limit: int) -> Table:
     if len(events) < LEAST_ROWS:
         raise FugatoError("too-short", f"It has only {len(events)} notes or chords; at least {LEAST_ROWS} are needed.")
     found = onset_rows(events)
@@ -244,7 +247,9 @@ def kind_of(name: str) -> Kind:
     return KINDS[name] if name in KINDS else SOUND_KINDS[name]
 
 
-def table(score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool = False) -> Table:
+def table(
+    score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool = False, events: Stream | None = None
+) -> Table:
     """The windows of a piece.
 
     Parameters
@@ -258,6 +263,8 @@ def table(score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool =
         Windows at most; 0 for all.
     fill : bool
         Repeat a piece that is shorter than a chunk until it fills one, instead of refusing it.
+    events : Stream, optional
+        Of the score, where it is at hand: windows of events are cut from it.
 
     Raises
     ------
@@ -271,6 +278,8 @@ def table(score: Score, kind: str, *, hop: int = 0, limit: int = 0, fill: bool =
     if not len(score.pitched):
         raise FugatoError("drums-only", "It has only percussion; a composer is named by melody and harmony.")
     chosen = KINDS[kind]
+    if events is not None and chosen.cut is _onsets:
+        return _event_runs(score, events, hop or chosen.hop, limit)
     return chosen.cut(score, hop or chosen.hop, limit, fill)
 
 

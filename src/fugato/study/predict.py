@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fugato import metrics
 from fugato.composer.identify import judgeable
 from fugato.composer.ngram_linear import RECIPE, NgramLinear
+from fugato.composer.pooled import RECIPE as POOL
 from fugato.corpus import Corpus, Piece, composer_info, load_corpus, work_groups
 from fugato.corpus.corpus import split_ref
 from fugato.errors import FugatoError
@@ -222,6 +223,8 @@ def predictor(folder: str) -> Callable[[Score, str], tuple[NDArray[Any], NDArray
         ``bad-model`` for a recipe that this version cannot ask.
     """
     model = load_model(folder)
+    if model.card.recipe == POOL:
+        return _pooled(model)
     if model.has(NETWORK):
         return _network(model)
     if model.card.recipe != RECIPE:
@@ -248,6 +251,18 @@ def _network(model: Model) -> Callable[[Score, str], tuple[NDArray[Any], NDArray
         return given, softmax(piece_logits(given), network.temperature)
 
     return windows
+
+
+def _pooled(model: Model) -> Callable[[Score, str], tuple[NDArray[Any], NDArray[Any]]]:
+    from fugato.composer.pooled import PooledModel
+
+    both = PooledModel(model)
+
+    def whole(score: Score, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        given = softmax(both.judged(score, judgeable(score, name))[0])
+        return given[None, :], given
+
+    return whole
 
 
 class _Member(io.BytesIO):

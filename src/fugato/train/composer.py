@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
 LEAST_WORKS: Final = 2  # one to learn from while the other is judged
+STRANGERS: Final = 2000  # pieces by others, by which a panel learns to say "none of these"
 NOT_FOR_SALE: Final = re.compile(r"\bNC\b|non-?commercial|not for commercial", re.IGNORECASE)  # licences of data
 NAMED: Final = 5  # files or composers named in a warning; the rest are counted
 
@@ -57,6 +58,7 @@ def train(
     precision: str = "32-true",
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
     tuned: str | os.PathLike[str] | None = None,
+    held_out: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
@@ -98,6 +100,8 @@ def train(
         Given what the held-out pieces were named and the parts of the model, once the folder is written: for a report.
     tuned : path, optional
         Folder of `fugato.train.tune.tune`: its best settings are taken, and its trials kept in the model.
+    held_out : path, optional
+        Of the recipe "panel": a folder for the panel that has not seen the works it was judged on. ``judged.json`` beside it lists them.
     settings
         Of the recipe, in place of its defaults and of what was tuned.
 
@@ -119,7 +123,8 @@ def train(
     how = find_recipe(task, recipe)
     if search is not None:
         settings = {**search.settings, **settings}
-    network = hasattr(how, "kind")  # it looks through windows
+    both = hasattr(how, "NETWORK")  # n-grams and a network
+    network = hasattr(how, "kind") or both  # it looks through windows
     asked = (1 if network else 5) if folds is None else folds
     for option, value, least in (
         ("folds", asked, 1 if network else 2),
@@ -129,8 +134,10 @@ def train(
         if value < least:
             raise FugatoError("bad-option", f"{option} is {value}; it must be at least {least}.")
     how.check(settings)
+    if both and asked != 1:
+        raise FugatoError("bad-option", f"{how.NAME} is judged on one holdout of works, not by folds.")
     if network:
-        how.settings(settings, budget)  # refuses a budget that there is not
+        (how.NETWORK if both else how).settings({}, budget)  # refuses a budget that there is not
     check_target(out)
     started = time.perf_counter()
     collection = load_corpus(data)
@@ -140,8 +147,23 @@ def train(
     chosen = select(collection, composers=composers, without=without)
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
     grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
-    if network:
-        training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
+    training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
+    if both:
+        result = _both(
+            how,
+            grouped,
+            chosen,
+            Path(out),
+            jobs,
+            progress,
+            settings,
+            budget,
+            random_seed,
+            training,
+            held_out,
+            strangers(collection, chosen, without),
+        )
+    elif network:
         result = _network(
             how,
             grouped,
@@ -191,6 +213,7 @@ class _Result:
     parts: dict[str, Any]
     protocol: str
     made: dict[str, Any]
+    calibration: dict[str, Any] = field(default_factory=dict)
 
 
 def _direct(
@@ -287,8 +310,65 @@ def _network(
     return _Result(made.judged, windows.pieces, made.parts, made.protocol, facts)
 
 
+def _both(
+    how: Any,
+    grouped: Corpus,
+    chosen: Corpus,
+    out: Path,
+    jobs: int,
+    progress: Progress | None,
+    settings: dict[str, float],
+    budget: str,
+    random_seed: int,
+    training: dict[str, Any],
+    held_out: str | os.PathLike[str] | None,
+    others: Corpus,
+) -> _Result:
+    """A network and n-grams: judged together on the works that the network was judged on, then the n-grams fitted on everything."""
+    from fugato.train import panel
+
+    for_linear, for_network = how.divided(settings)
+    asked = how.NETWORK.settings(for_network, budget)
+    heard = _network(how.NETWORK, grouped, chosen, out, jobs, progress, asked, 1, random_seed, training)
+    prepared = how.LINEAR.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
+    _report_failures(prepared.failed)
+    known = set(heard.judged.labels)
+    rows = [row for row in usable(prepared.pieces, chosen) if prepared.pieces[row].composer in known]
+    if len(rows) < len(prepared.pieces):
+        prepared = prepared.select(np.array(rows, np.int64))
+    folder = _training_folder(out) / "held-out" if held_out is None else Path(held_out)
+    made = panel.make(
+        how.LINEAR,
+        prepared,
+        heard.judged,
+        heard.parts["network"],
+        how.representation(),
+        folder,
+        strangers=others,
+        jobs=jobs,
+        progress=_stage(progress, "listening to works held out"),
+        **for_linear,
+    )
+    facts = {**heard.made, "settings": {**asked, **how.LINEAR.DEFAULTS, **for_linear}, "alone": made.alone}
+    parts = {**made.parts, "history": heard.parts["history"]}
+    protocol = "one holdout of works (15 %; the network learnt from 70 %, the n-grams from 85 %; no work on two sides)"
+    return _Result(made.judged, prepared.pieces, parts, protocol, facts, made.calibration)
+
+
 def _labels_and_works(pieces: Sequence[Piece]) -> tuple[list[str], list[str]]:
     return [piece.composer for piece in pieces], [piece.group or piece.id for piece in pieces]
+
+
+def strangers(corpus: Corpus, chosen: Corpus, without: Collection[str]) -> Corpus:
+    """Pieces of a collection by nobody who was chosen, of works that no chosen piece belongs to; at most `STRANGERS`, evenly drawn."""
+    names, works = set(chosen.labels), {p.group for p in chosen if p.group}
+    left_out = {part.split(":")[0] for part in without}
+    found = corpus.filter(lambda p: bool(p.composer) and p.corpus not in left_out)
+    found = found.filter(lambda p: p.composer not in names and not (p.group and p.group in works))
+    if len(found) <= STRANGERS:
+        return found
+    kept = {found[int(i)].id for i in np.random.default_rng(0).permutation(len(found))[:STRANGERS]}
+    return found.filter(lambda p: p.id in kept)
 
 
 def select(corpus: Corpus, *, composers: Collection[str] | None = None, without: Collection[str] = ()) -> Corpus:
@@ -449,6 +529,7 @@ def _card(
             "temperature": judged.temperature,
             "ece": round(figures["ece"], 4),
             "known_threshold": round(known_threshold(judged.probabilities()), 4),
+            **result.calibration,
         },
         limits=(
             "It knows only the composers listed; everyone else can at best be called unknown.",

@@ -168,6 +168,11 @@ def tune(
         raise FugatoError("bad-option", "An encoder is for recipes that name genres.")
     recipe = recipe or USUAL[task]
     how = find_recipe(task, recipe)
+    if hasattr(how, "NETWORK"):
+        raise FugatoError(
+            "bad-option",
+            f"{recipe} is made of {how.LINEAR.NAME} and {how.NETWORK.NAME}: tune those, and train it with what was found (--set).",
+        )
     network = hasattr(how, "kind")
     for option, value, choices in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
         if value not in choices:

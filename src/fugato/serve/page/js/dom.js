@@ -54,23 +54,6 @@ export function clock(seconds) {
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
-const box = document.createElement("textarea"); // decodes entities, and nothing else of markup
-
-// The title of a recognised work for people. Titles come from collections whose web pages and folders named them: entities become letters,
-// and what was a folder stands before a colon.
-export function workTitle({ title }) {
-  box.innerHTML = title;
-  return box.value
-    .replace(/\s*\\\s*/g, " ")
-    .replace(/ \/ (\d{4})(\d{2})[a-z]*$/, (_, work, movement) => `: BWV ${Number(work)}${Number(movement) ? `/${Number(movement)}` : ""}`)
-    .replace(/ \/ /g, ": ")
-    .replace(/\s*\(\[[^\]]*\]\s*=\s*[\d.]+\)/, "") // a metronome mark
-    .replace(/\s+\|\s+/g, ", ")
-    .replace(/\b(bwv|hwv|rv|kv)\.?\s*0*(\d+)/gi, (_, catalogue, number) => `${catalogue.toUpperCase()} ${number}`)
-    .replace(/((?:BWV|HWV|RV|KV) \d+)- ?(?=\d)/g, "$1–")
-    .replace(/^\p{Ll}/u, (letter) => letter.toUpperCase());
-}
-
 export const fileName = (path) => String(path ?? "").split("/").pop();
 
 export function colours(element = document.documentElement) {

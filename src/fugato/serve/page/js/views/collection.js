@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { drop, shelf } from "../components/drop.js";
 import { StyleMap } from "../components/style-map.js";
 import { notice, remark, wait } from "../components/notice.js";
-import { clock, count, h, icon, percent, say, workTitle } from "../dom.js";
+import { clock, count, h, icon, percent, say } from "../dom.js";
 import { SCORES, hasSuffix, save } from "../files.js";
 import { table as answersTable } from "./who.js";
 
@@ -18,7 +18,7 @@ const COLUMNS = [
   { key: "probability", title: "Probability", of: (a) => (a.error ? -1 : a.probability), number: true },
   { key: "period", title: "Period", of: (a) => a.period?.name ?? "" },
   { key: "repertoire", title: "Repertoire", of: (a) => a.repertoire?.name ?? "" },
-  { key: "work", title: "Recognised work", of: (a) => (a.work ? `${a.work.composer}: ${workTitle(a.work)}` : "") },
+  { key: "work", title: "Recognised work", of: (a) => (a.work ? `${a.work.composer}: ${a.work.title}` : "") },
   { key: "bars", title: "Bars", of: (a) => a.music?.bars ?? 0, number: true },
   { key: "seconds", title: "Length", of: (a) => a.music?.seconds ?? 0, number: true },
 ];
@@ -135,7 +135,7 @@ export function open(main) {
     const way = sorting.up ? 1 : -1;
     return answers
       .filter((a) => wanted(a) && (!who.value || (a.known && a.name === who.value)))
-      .filter((a) => words.every((word) => `${a.input} ${a.name ?? ""} ${a.work ? workTitle(a.work) : ""} ${a.work?.composer ?? ""}`.toLowerCase().includes(word)))
+      .filter((a) => words.every((word) => `${a.input} ${a.name ?? ""} ${a.work ? a.work.title : ""} ${a.work?.composer ?? ""}`.toLowerCase().includes(word)))
       .sort((a, b) => {
         const [x, y] = [column.of(a), column.of(b)];
         return way * (typeof x === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true }));
@@ -158,7 +158,7 @@ export function open(main) {
       h("td", {}, a.known ? a.name : h("span", { class: "soft" }, `None of these (nearest ${a.name})`)),
       h("td", { class: "number" }, h("span", { class: "mini", "aria-hidden": "true" }, h("i", { vars: { "--p": `${a.probability * 100}%` } })), percent(a.probability)),
       h("td", {}, a.period?.name ?? ""), h("td", {}, a.repertoire?.name ?? ""),
-      h("td", { class: "wrap" }, a.work ? `${a.work.composer}: ${workTitle(a.work)}` : ""),
+      h("td", { class: "wrap" }, a.work ? `${a.work.composer}: ${a.work.title}` : ""),
       h("td", { class: "number" }, a.music.bars ?? ""), h("td", { class: "number" }, clock(a.music.seconds ?? 0)));
   }
 

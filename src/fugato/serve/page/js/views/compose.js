@@ -8,7 +8,7 @@ import { composeForm } from "../components/compose-form.js";
 import { notice, remark, wait } from "../components/notice.js";
 import { ranking } from "../components/ranking.js";
 import { Stage } from "../components/stage.js";
-import { count, h, icon, say, workTitle } from "../dom.js";
+import { count, h, icon, say } from "../dom.js";
 import { save } from "../files.js";
 import { takeSeed } from "../handoff.js";
 import { fromBars } from "../pieces.js";
@@ -229,7 +229,7 @@ export function open(main) {
       box.append(
         h("p", {}, answer.known ? `Fugato would take it for ${answer.name}.` : `Fugato would say: none of these; nearest ${answer.name}.`),
         ranking(answer, { most: 4, small: true }),
-        h("p", { class: "small soft" }, answer.work ? `It recognises ${answer.work.composer}: ${workTitle(answer.work)}.` : "It recognises no work."));
+        h("p", { class: "small soft" }, answer.work ? `It recognises ${answer.work.composer}: ${answer.work.title}.` : "It recognises no work."));
     }
     return box;
   }

@@ -10,7 +10,7 @@ import { keys } from "../components/keys.js";
 import { notice } from "../components/notice.js";
 import { liveRanking } from "../components/ranking.js";
 import { transport } from "../components/transport.js";
-import { h, icon, percent, say, workTitle } from "../dom.js";
+import { h, icon, percent, say } from "../dom.js";
 import { SCORES } from "../files.js";
 import { giveSeed } from "../handoff.js";
 import { midiFile, tempoOf } from "../midi-file.js";
@@ -87,7 +87,7 @@ export function open(main) {
     name.textContent = told.known ? first.name : "None of these";
     facts.textContent = told.known ? percent(first.probability) : `Nearest: ${first.name}, ${percent(first.probability)}`;
     work.hidden = !told.work;
-    if (told.work) work.replaceChildren(h("b", {}, workTitle(told.work)), `${told.work.composer}; recognised while it sounds.`);
+    if (told.work) work.replaceChildren(h("b", {}, told.work.title), `${told.work.composer}; recognised while it sounds.`);
     list.show(told);
     if (question) {
       speed.textContent = `${told.notes} notes · answered in ${Math.round(performance.now() - question.at)} ms`;

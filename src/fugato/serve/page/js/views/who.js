@@ -5,7 +5,7 @@ import { drop, examples } from "../components/drop.js";
 import { notice, remark, wait } from "../components/notice.js";
 import { ranking } from "../components/ranking.js";
 import { Stage, scoreOf, telling } from "../components/stage.js";
-import { clock, count, fileName, h, icon, percent, say, workTitle } from "../dom.js";
+import { clock, count, fileName, h, icon, percent, say } from "../dom.js";
 import { SCORES, csv, save, stem } from "../files.js";
 import { giveSeed } from "../handoff.js";
 
@@ -149,7 +149,7 @@ export function open(main, query) {
 
 function work(found) {
   const where = [found.composer, found.where].filter(Boolean).join(", ");
-  return h("p", { class: "work" }, h("b", {}, workTitle(found)), `${where}${where ? "; " : ""}${percent(found.match)} of it found again. The ranking does not use this.`);
+  return h("p", { class: "work" }, h("b", {}, found.title), `${where}${where ? "; " : ""}${percent(found.match)} of it found again. The ranking does not use this.`);
 }
 
 function evidence(answer) {
@@ -165,6 +165,6 @@ export function table(answers) {
   return csv([head, ...answers.map((a) => {
     if (a.error) return [a.input, ...new Array(13).fill(""), a.error.message];
     const at = (i) => [a.ranking[i]?.name, a.ranking[i]?.probability];
-    return [a.input, a.name, a.probability, a.known, ...at(1), ...at(2), a.period?.name, a.repertoire?.name, a.work && `${a.work.composer}: ${workTitle(a.work)}`, a.music.notes, a.music.bars, a.music.seconds, ""];
+    return [a.input, a.name, a.probability, a.known, ...at(1), ...at(2), a.period?.name, a.repertoire?.name, a.work && `${a.work.composer}: ${a.work.title}`, a.music.notes, a.music.bars, a.music.seconds, ""];
   })]);
 }

@@ -1,0 +1,187 @@
+"""What n-grams and network are worth together, and either alone, on works that neither has seen.
+
+    python benchmarks/panel.py FOLDER --index INDEX.csv
+
+FOLDER is the panel that `python tools/train_composer.py INDEX.csv --held-out FOLDER` keeps. It is asked about
+
+- the scores held out, whole and in excerpts of 8, 16 and 32 bars; the weights of the pool come from the other half of the works;
+- performances: MAESTRO's of composers that it knows, joint works out, whose work is in none of its training files;
+- pairs: scores and performances of ASAP of such works: is the answer the same?
+- composers that it does not know (the collection `unseen`): how well the highest probability tells them from the pieces held out.
+
+Intervals are bootstrapped over works. Writes benchmarks/results/panel.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from composers import WITHOUT, performances_of
+from held_out import HERE, corpora
+
+from fugato import metrics
+from fugato.composer.pooled import pooled
+from fugato.corpus import Corpus, Piece, audit, load_corpus
+from fugato.models import Model, load_model, softmax
+from fugato.train.composer import select
+from fugato.train.judge import ACCEPTED
+from fugato.train.panel import EXCERPT_BARS, Heard, judge, listen, sure_of
+
+RESULT = HERE / "results" / "panel.json"
+Array = np.ndarray[Any, Any]
+
+
+def figures(truth: Array, scores: Array, groups: Array) -> dict[str, Any]:
+    """Balanced accuracy, accuracy and macro-F1 with intervals over works, and how honest the probabilities are."""
+    answer = scores.argmax(axis=1)
+    out: dict[str, Any] = {"pieces": len(truth), "works": len(set(groups.tolist()))}
+    for name, metric in (
+        ("balanced_accuracy", metrics.balanced_accuracy),
+        ("accuracy", metrics.accuracy),
+        ("macro_f1", metrics.macro_f1),
+    ):
+        found = metrics.bootstrap_interval(metric, truth, answer, groups=groups)
+        out[name] = round(found.value, 4)
+        out[f"{name} interval"] = [round(found.low, 4), round(found.high, 4)]
+    probabilities = softmax(scores)
+    out["ece"] = round(metrics.expected_calibration_error(truth, probabilities), 4)
+    out["top_3_accuracy"] = round(metrics.top_k_accuracy(truth, probabilities, 3), 4)
+    return out
+
+
+def systems(heard: Heard, rows: Array, together: Array) -> dict[str, Array]:
+    """Scores of either model alone and of both, shape=(n, n_labels) each."""
+    return {"ngram-linear": heard.each[rows, 0], "onset-cnn": heard.each[rows, 1], "together": together}
+
+
+def told(heard: Heard, pieces: list[Piece], labels: tuple[str, ...]) -> tuple[Array, Array]:
+    """True names and works of the rows."""
+    truth = metrics.encode([p.composer for p in pieces], labels)
+    works = np.array([p.group or p.id for p in pieces])
+    return truth[heard.piece], works[heard.piece]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    model = load_model(args.folder)
+    labels, pool = model.labels, model.card.calibration["pool"]
+    corpus = load_corpus(args.index or corpora() / "index.csv")
+    if not any(p.group for p in corpus):
+        corpus = audit(corpus).corrected()
+    judged = set(json.loads(args.folder.with_name("judged.json").read_text())["judged"])
+    held = [p for p in corpus if p.id in judged]
+    learnt = {p.group for p in select(corpus, composers={"shipped"}, without=WITHOUT) if p.id not in judged}
+    result: dict[str, Any] = {
+        "command": " ".join(["python", "benchmarks/panel.py", *sys.argv[1:]]),
+        "composers": len(labels),
+        "pool": pool,
+    }
+
+    heard = listen(args.folder, Corpus(held, "scores held out"), jobs=args.jobs)
+    truth, works = told(heard, held, labels)
+    whole = heard.bars == 0
+    together = judge(heard, truth, works, labels)
+    probabilities = together.probabilities()
+    result["scores"] = {
+        name: figures(truth[whole], scores, works[whole])
+        for name, scores in systems(heard, whole, np.log(np.maximum(probabilities, 1e-12))).items()
+    }
+    result["excerpts"] = {
+        str(bars): {
+            name: figures(truth[cut], scores, works[cut])
+            for name, scores in systems(heard, cut, pooled(heard.each[cut], heard.events[cut], pool)).items()
+        }
+        for bars in EXCERPT_BARS
+        if (cut := heard.bars == bars).any()
+    }
+
+    played = [p for p in performances_of(corpus, labels) if p.group not in learnt]
+    heard_played = listen(args.folder, Corpus(played, "performances"), jobs=args.jobs)
+    truth_played, works_played = told(heard_played, played, labels)
+    both = pooled(heard_played.each, heard_played.events, pool)
+    everything = np.ones(len(truth_played), bool)
+    result["performances"] = {
+        name: figures(truth_played, scores, works_played)
+        for name, scores in systems(heard_played, everything, both).items()
+    }
+
+    asap = [p for p in corpus if p.corpus == "asap" and p.group not in learnt and p.composer in labels]
+    result["pairs"] = pairs(args.folder, asap, pool, args.jobs)
+
+    strangers = [p for p in corpus if p.corpus == "unseen" and p.composer not in labels and p.group not in learnt]
+    foreign = listen(args.folder, Corpus(strangers, "strangers"), jobs=args.jobs)
+    result["unknown"] = unknown(model, heard, foreign, np.array([strangers[int(i)].composer for i in foreign.piece]))
+    for name in ("scores", "performances"):
+        for system, found in result[name].items():
+            shown = {key: found[key] for key in ("balanced_accuracy", "balanced_accuracy interval", "accuracy")}
+            print(f"{name:13} {system:13} {shown}")
+    print(result["pairs"], result["unknown"])
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[str, Any]:
+    """How well pieces by composers that the model does not know are told from those held out; `names` of the strangers' rows."""
+    calibration = model.card.calibration
+    whole, foreign = heard.bars == 0, strangers.bars == 0
+    sure = [
+        sure_of(h.select(rows), calibration["pool"], calibration["known"], calibration["reach"])
+        for h, rows in ((heard, whole), (strangers, foreign))
+    ]
+    highest = [
+        softmax(pooled(h.each[rows], h.events[rows], calibration["pool"])).max(axis=1)
+        for h, rows in ((heard, whole), (strangers, foreign))
+    ]
+    out: dict[str, Any] = {"pieces": int(foreign.sum()), "names": len(set(names.tolist()))}
+    own = np.arange(whole.sum() + foreign.sum()) < whole.sum()
+    for what, pair, threshold in (
+        ("highest probability alone", highest, float(np.quantile(highest[0], 1 - ACCEPTED))),
+        ("as shipped", sure, float(calibration["known_threshold"])),
+    ):
+        score = np.concatenate(pair)
+        out[what] = {
+            "auroc": round(metrics.unknown_auroc(own, score), 4),
+            "known accepted where 90 % of the unknown are refused": round(metrics.known_acceptance(own, score), 4),
+            "known accepted": round(float((pair[0] >= threshold).mean()), 4),
+            "unknown refused": round(float((pair[1] < threshold).mean()), 4),
+        }
+    return out
+
+
+def pairs(folder: Path, pieces: list[Piece], pool: dict[str, float], jobs: int) -> dict[str, Any]:
+    """Whether a performance gets the answer of its score."""
+    heard = listen(folder, Corpus(pieces, "pairs"), jobs=jobs)
+    rows = np.flatnonzero(heard.bars == 0)
+    scores = {
+        "ngram-linear": heard.each[:, 0],
+        "onset-cnn": heard.each[:, 1],
+        "together": pooled(heard.each, heard.events, pool),
+    }
+    place = {int(heard.piece[row]): int(row) for row in rows}
+    score_of = {p.pair: i for i, p in enumerate(pieces) if p.role == "midi_score" and i in place}
+    found = [
+        (place[i], place[score_of[p.pair]], p.group or p.id)
+        for i, p in enumerate(pieces)
+        if p.domain == "performance" and p.pair in score_of and i in place
+    ]
+    out: dict[str, Any] = {"pairs": len(found)}
+    if found:
+        performance, score = (np.array([f[k] for f in found]) for k in (0, 1))
+        works = np.array([f[2] for f in found])
+        for name, each in scores.items():
+            same = (each[performance].argmax(axis=1) == each[score].argmax(axis=1)).astype(float)
+            value = metrics.bootstrap_interval(lambda s: float(np.mean(s)), same, groups=works)
+            out[name] = [round(value.value, 4), round(value.low, 4), round(value.high, 4)]
+    return out
+
+
+if __name__ == "__main__":
+    main()

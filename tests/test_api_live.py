@@ -73,7 +73,11 @@ def test_the_client_listens_too(hearing: Served, played: list[list[float]]) -> N
         with pytest.raises(FugatoError, match="notes"):
             live.play([(300, 0.0, 1.0, 64)])
         assert live.play([(60, 0.0, None, 64)], reset=True).notes == 1, "the connection goes on"
-        with client.live(), client.live() as third, pytest.raises(FugatoError) as caught:  # a server that listens to two
+        with (
+            client.live(),
+            client.live() as third,
+            pytest.raises(FugatoError) as caught,
+        ):  # a server that listens to two
             third.play()
         assert caught.value.kind == "busy"
     with pytest.raises(FugatoError, match="No server answers"):

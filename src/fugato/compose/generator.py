@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from fugato.errors import FugatoError
-from fugato.models import Model, load_model
+from fugato.models import Model, load_model, taken_up
 from fugato.score import Score
 
 # Recipe -> the class that plays its models: called with the Model, it is a Generator.
@@ -74,7 +74,9 @@ def load_generator(model: str | os.PathLike[str] | Model = "compose") -> Generat
         )
         raise FugatoError("bad-model", f"{what}, and cannot compose here.", str(model.folder))
     module, _, name = SYSTEMS[card.recipe].partition(":")
-    system: Generator = getattr(import_module(module), name)(model)
+    made = getattr(import_module(module), name)
+    with taken_up(model):
+        system: Generator = made(model)
     return system
 
 

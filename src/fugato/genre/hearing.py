@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from fugato.errors import FugatoError
 from fugato.genre.heard import Heard, n_stretches
 from fugato.genre.segments import SegmentHearer
-from fugato.models import Model, load_model, onnx_session, softmax
+from fugato.models import Model, load_model, onnx_session, softmax, taken_up
 from fugato.models.encoder_head import PART as HEAD
 from fugato.models.encoder_head import EncoderHead
 from fugato.represent import sound_covariance
@@ -144,6 +145,14 @@ def _log(probabilities: NDArray[np.float64]) -> Floats:
     return out
 
 
+HEARERS: Final[dict[str, Callable[[Model], Hearer | EncoderHead]]] = {  # by the part that only they have
+    "covariance": CovarianceHearer,
+    HEAD: EncoderHead,
+    "segments": SegmentHearer,
+    "network": NetworkHearer,
+}
+
+
 @lru_cache(maxsize=4)
 def hearer(model: str) -> Hearer | EncoderHead:
     """The genre model of this name or folder, loaded once.
@@ -160,14 +169,10 @@ def hearer(model: str) -> Hearer | EncoderHead:
             f"It answers the question {found.card.task!r}, not which genre a recording is.",
             str(found.folder),
         )
-    if found.has("covariance"):
-        return CovarianceHearer(found)
-    if found.has(HEAD):
-        return EncoderHead(found)
-    if found.has("segments"):
-        return SegmentHearer(found)
-    if found.has("network"):
-        return NetworkHearer(found)
+    for part, made in HEARERS.items():
+        if found.has(part):
+            with taken_up(found):
+                return made(found)
     raise FugatoError(
         "bad-model", f"Its recipe {found.card.recipe!r} is not known to this version of Fugato.", str(found.folder)
     )

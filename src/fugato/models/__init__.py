@@ -2,7 +2,7 @@
 
 from .calibration import fit_temperature, log_loss, log_softmax, softmax
 from .card import Card, CardFile, read_card
-from .folder import Model, check_target, load_model, save_model
+from .folder import Model, check_target, load_model, save_model, taken_up
 from .names import Listed, find_model, home, list_models, local_folder
 from .session import onnx_session
 
@@ -14,6 +14,7 @@ __all__ = [
     "load_model",
     "save_model",
     "check_target",
+    "taken_up",
     "read_card",
     "find_model",
     "list_models",

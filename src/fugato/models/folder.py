@@ -12,10 +12,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,12 @@ class Model:
 
         path = self.path(part)
         try:
-            found: dict[str, NDArray[Any]] = load(path.read_bytes())
+            found = load(path.read_bytes())
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise FugatoError(
                 "bad-model", f"{path.name} cannot be read as safetensors ({error}).", str(self.folder)
             ) from error
-        return found
+        return _Arrays(found, path)
 
     def json(self, part: str) -> Any:
         """The value of a ``.json`` part."""
@@ -83,6 +84,35 @@ class Model:
             raise FugatoError(
                 "bad-model", f"{path.name} cannot be read as JSON ({error}).", str(self.folder)
             ) from error
+
+
+class _Arrays(dict[str, NDArray[Any]]):
+    """The arrays of a part; one that is asked for and is not there makes the model a damaged one."""
+
+    def __init__(self, found: Arrays, path: Path) -> None:
+        super().__init__(found)
+        self._path = path
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise FugatoError(
+            "bad-model",
+            f"{self._path.name} holds no array {name!r}: it was damaged, or made for another version of Fugato.",
+            str(self._path.parent),
+        )
+
+
+@contextmanager
+def taken_up(model: Model) -> Iterator[None]:
+    """What a recipe stumbles over while it takes up the parts of a model becomes ``bad-model``."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FugatoError(
+            "bad-model",
+            f"Its parts are not those of its recipe {model.card.recipe!r} ({type(error).__name__}: {error}); it was damaged, or made for "
+            "another version of Fugato.",
+            str(model.folder),
+        ) from error
 
 
 def load_model(model: str | os.PathLike[str]) -> Model:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,19 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
 
     return importlib.import_module
+
+
+def test_fuzzing_makes_the_same_inputs_and_counts_each(script: Script, tmp_path: Path) -> None:
+    module = script("fuzz")
+    whole = [midi_of(styled("Bach", 3))]
+    assert module.damaged("midi", 7, whole) == module.damaged("midi", 7, whole) != module.damaged("midi", 8, whole)
+    out = tmp_path / "fuzz.json"
+    command = [sys.executable, module.__file__, "midi", "--inputs", "60", "--jobs", "1", "--json", str(out)]
+    done = subprocess.run([*command, "--keep", str(tmp_path)], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(out.read_text())["midi"]
+    assert found["inputs"] == sum(found["outcomes"].values()) == 60 and found["findings"] == []
+    assert found["outcomes"]["read"] > 5 and len(found["outcomes"]) > 1
 
 
 def test_bars_are_cut_out_and_the_rest_moves_together(script: Script) -> None:

@@ -27,13 +27,13 @@ DOCUMENT = musicxml(
 )
 
 
-def check(data: bytes) -> None:
-    """Read it, or refuse it; nothing else."""
+def check(data: bytes, name: str | None = None) -> str:
+    """Read it ("read"), or refuse it (the kind); nothing else."""
     try:
-        score = read(data, sandbox=False, limits=Limits(notes=5_000, tracks=50))
+        score = read(data, name=name, sandbox=False, limits=Limits(notes=5_000, tracks=50))
     except FugatoError as e:
-        assert "make no sense (" not in e.message, "a reader stumbled"
-        return
+        assert "make no sense (" not in e.message, f"a reader stumbled: {e.message}"
+        return e.kind
     notes = score.notes
     assert len(notes)
     for column in ("onset", "duration", "onset_seconds", "duration_seconds"):
@@ -49,6 +49,7 @@ def check(data: bytes) -> None:
     assert score.tempos[0].onset <= 0
     assert score.meters[0].onset <= 0
     assert type(score).from_bytes(score.to_bytes()).notes.tobytes() == notes.tobytes()
+    return "read"
 
 
 def damage(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:

@@ -3,8 +3,8 @@
     python benchmarks/page.py
 
 A real server and Debian's Chromium on this machine, nothing beside them. The sound is there when the analyser behind everything that is
-heard shows a signal; for the first piece a soundfont, where one is installed, is still to load. The file has 5,000 notes; the first answer of
-a server also loads the model. Writes benchmarks/results/page.json.
+heard shows a signal; for the first piece a soundfont, where one is installed, is still to load. The file has 5,000 notes; the first answer
+of a server also loads the model. Writes benchmarks/results/page.json.
 """
 
 from __future__ import annotations

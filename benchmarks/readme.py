@@ -178,6 +178,7 @@ def how_we_measure() -> dict[str, str]:
     lines = ["| | files at random | works kept whole |", "|---|---|---|"]
     lines += [f"| {what} | {at_random:.3f} | {whole:.3f} |" for what, at_random, whole in protocols()]
     classics, played = load("audit")["classics"], load("composers_performances")
+    now = load("panel")["performances"]["together"]
     lines.append(
         f"\nOf the {classics['pieces']:,} files of one collection {classics['pieces_in_shared_works']:,} are of works that stand in it "
         "more than once."
@@ -198,7 +199,11 @@ def how_we_measure() -> dict[str, str]:
         "published": "\n".join(tables),
         "quarters": quarters(),
         "probe": "\n".join(probe) + "\n",
-        "performances": f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works.\n",
+        "performances": (
+            f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works (the n-grams of version 1.0.0 of the "
+            f"model). The panel of version 1.1.0: **{panel_figure(now)}** over {now['pieces']:,} performances of {now['works']:,} works that it "
+            "learnt from in no edition.\n"
+        ),
     }
 
 

@@ -48,10 +48,24 @@ def test_two_processes_train_one_model(launcher: str, music: Path, tmp_path: Pat
         command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stderr.count("the model is in") == 2, "both processes came to the end"
+    assert done.stderr.count("the model is in") == 1 and len(done.stdout.splitlines()) == 1, done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"], "what was kept while training is gone"
     model = load_model(out)
     history = json.loads((out / "history.json").read_text())
     assert set(model.labels) == {"Bach", "Chopin", "Joplin"} and len(history) >= 1
+
+
+def test_two_processes_train_one_model_that_composes(music: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    command = [sys.executable, "-m", "fugato", "train", "compose", str(music), "--devices", "2", "--out", str(out)]
+    for setting in ("units=64", "layers=1", "head_units=32", "batch_size=2", "epochs=2", "min_works=3"):
+        command += ["--set", setting]
+    done = subprocess.run(
+        command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("the model is in") == 1, done.stderr
+    assert load_model(out).card.task == "compose" and [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.fixture

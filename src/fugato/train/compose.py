@@ -22,6 +22,7 @@ from fugato.models import Card, Model, check_target, load_model, save_model
 from fugato.recipes import recipe as find_recipe
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
+from fugato.train.ranks import is_first, together
 
 EXCERPT: Final = 300  # notes of a held-out excerpt: some 32 bars
 PERCENTILE: Final = 95  # of the longest runs of held-out music in the training music: more is a copy
@@ -321,7 +322,12 @@ def chosen_pieces(
 
 def _prepare_folder(folder: Path, key: dict[str, Any], resume: bool) -> None:
     """Empty unless the same training is resumed there; what was read of the same files stays in any case."""
-    text = json.dumps(key, sort_keys=True)
+    if is_first():
+        _empty(folder, json.dumps(key, sort_keys=True), resume)
+    together()
+
+
+def _empty(folder: Path, text: str, resume: bool) -> None:
     try:
         same = (folder / "training.json").read_text(encoding="utf-8") == text
     except OSError:

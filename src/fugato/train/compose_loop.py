@@ -26,6 +26,7 @@ from fugato.recipes.remi_transformer import CONTEXT, Network, losses
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
 from fugato.train.muon import Muon
+from fugato.train.ranks import only_first
 
 LAST: Final = "last.pt"
 BEST: Final = "best.pt"
@@ -112,6 +113,8 @@ def fit(
     ------
     FugatoError
         ``bad-option`` where the loss is no number any more.
+    SystemExit
+        Of status 0, in all but the first of several processes that train together.
     """
     folder.mkdir(parents=True, exist_ok=True)
     fabric = lightning.Fabric(devices=devices, num_nodes=nodes, precision=precision)
@@ -158,7 +161,8 @@ def fit(
         state["step"] += 1
         if not state["timed"] and state["step"] - timed_from[1] == TIMED:
             seconds = (time.perf_counter() - timed_from[0]) / TIMED
-            state["total"] = min(state["total"], max(int(minutes * 60 / seconds), TIMED + 1))  # type: ignore[operator]
+            fitting = max(int(minutes * 60 / seconds), TIMED + 1)  # type: ignore[operator]
+            state["total"] = fabric.broadcast(min(state["total"], fitting))  # as many in all processes
             state["timed"] = True
         if progress is not None:
             progress(state["step"], state["total"])
@@ -166,7 +170,7 @@ def fit(
         if looked:
             if not np.isfinite(state["loss_sum"]):
                 raise FugatoError("bad-option", "The training broke down: its loss is no number. Lower learning_rate.")
-            valid = nll(network, held, device=device, precision=fabric)["note"]
+            valid = fabric.broadcast(nll(network, held, device=device, precision=fabric)["note"])
             took = state["spent"] + time.perf_counter() - began
             mean = state["loss_sum"] / state["loss_n"]
             figures = {"step": state["step"], "train_loss": mean, "valid_nll": valid, "seconds": took}
@@ -180,12 +184,14 @@ def fit(
                     _write(folder / BEST, network.state_dict())
             rounds = (state["step"] - state["best_step"]) // every
             state["stopped"] = bool(patience and rounds >= patience)
-            (folder / "history.json").write_text(json.dumps(state["history"]), encoding="utf-8")
+            if fabric.is_global_zero:
+                (folder / "history.json").write_text(json.dumps(state["history"]), encoding="utf-8")
         if fabric.is_global_zero and (looked or state["step"] % SAVED == 0):
             own = {"network": network.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}
             spent = state["spent"] + time.perf_counter() - began
             _write(folder / LAST, {**state, "spent": spent, **own})
     fabric.barrier()
+    only_first()
     network.load_state_dict(torch.load(folder / BEST, weights_only=True, map_location="cpu"))
     network.eval().cpu()
     return Trained(network, state["history"], state["best_step"])

@@ -38,6 +38,7 @@ from fugato.represent.chunks import rows as chunk_rows
 from fugato.represent.onsets import changed as change_onsets
 from fugato.represent.sound_copies import changed_windows as change_sound
 from fugato.represent.windows import SOUND_KINDS
+from fugato.train.ranks import is_first, together
 from fugato.train.store import Windows
 
 LAST: Final = "last.ckpt"
@@ -256,9 +257,9 @@ class Classifier(lightning.LightningModule):
         """Loss and accuracy of the epoch, over all devices."""
         out = {}
         for part, sums in self.sums.items():
-            loss, right, n = self.trainer.strategy.reduce(
-                torch.tensor(sums, dtype=torch.float64), reduce_op="sum"
-            ).tolist()
+            many = self.trainer.world_size > 1  # then on the device, where the processes can add it up
+            own = torch.tensor(sums, dtype=torch.float64, device=self.device if many else "cpu")
+            loss, right, n = self.trainer.strategy.reduce(own, reduce_op="sum").tolist()
             out[f"{part}_loss"], out[f"{part}_accuracy"] = loss / max(n, 1), right / max(n, 1)
         return out
 
@@ -400,13 +401,9 @@ def fit(
     FugatoError
         ``bad-option`` where the loss is no number any more.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if resume and not _whole(folder):
-        _log.warning("the last checkpoint cannot be read; the training starts anew")
-        resume = False
-    if not resume:
-        for name in (LAST, BEST, DONE, "history.json"):
-            (folder / name).unlink(missing_ok=True)
+    if is_first():
+        _prepare(folder, resume)
+    together()
     known = recipe.statistics(training_rows(learn))
     torch.manual_seed(seed)
     network = recipe.build(n_labels, known, settings)
@@ -421,13 +418,27 @@ def fit(
             _run(module, keeper, learn, valid, recipe.kind, settings, folder, seed, devices, nodes, precision)
         if not keeper.history:
             raise FugatoError("bad-data", "There was nothing to learn from.")
-        summary = {"history": keeper.history, "best_epoch": keeper.best_epoch}
-        (folder / f"{DONE}.tmp").write_text(json.dumps(summary), encoding="utf-8")
-        os.replace(folder / f"{DONE}.tmp", folder / DONE)
+        if is_first():
+            summary = {"history": keeper.history, "best_epoch": keeper.best_epoch}
+            (folder / f"{DONE}.tmp").write_text(json.dumps(summary), encoding="utf-8")
+            os.replace(folder / f"{DONE}.tmp", folder / DONE)
+        together()
     done = json.loads((folder / DONE).read_text(encoding="utf-8"))
     network.load_state_dict(torch.load(folder / BEST, weights_only=True, map_location="cpu"))
+    together()  # the first process may remove the folder next
     network.eval().cpu()
     return Trained(network, done["history"], done["best_epoch"])
+
+
+def _prepare(folder: Path, resume: bool) -> None:
+    """The folder of one training, emptied unless it goes on from there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if resume and not _whole(folder):
+        _log.warning("the last checkpoint cannot be read; the training starts anew")
+        resume = False
+    if not resume:
+        for name in (LAST, BEST, DONE, "history.json"):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from fugato.recipes.network import NetworkRecipe
 from fugato.train.export import onnx_bytes
 from fugato.train.judge import Judged
 from fugato.train.loop import Examples, Trained, fit, n_parameters, probabilities
+from fugato.train.ranks import is_first, only_first, together
 from fugato.train.store import Windows
 
 HOLDOUT: Final = {"train": 0.7, "valid": 0.15, "test": 0.15}  # of works; as the publications split files
@@ -91,6 +92,11 @@ def make(
         1 judges the network that is kept on a seventh of the works; more train a network a fold beside it.
     random_seed, resume, devices, nodes, precision, progress
         As `fugato.train.train`.
+
+    Raises
+    ------
+    SystemExit
+        Of status 0, in all but the first of several processes that train together.
     """
     names = tuple(sorted(set(labels)))
     label = metrics.encode(list(labels), names)
@@ -113,7 +119,8 @@ def make(
             trained = run(
                 recipe, windows, label, len(names), some, stop, settings, folder / f"fold-{number}", tell, how
             )
-            found.append(_judge(trained.network, windows, judge, logits))
+            if is_first():
+                found.append(_judge(trained.network, windows, judge, logits))
         protocol = f"{folds}-fold over works (no work on two sides)"
         fold = np.asarray(split.folds)
         learn, stop = divide(np.arange(len(ids)), labels, works, ids, random_seed)
@@ -125,6 +132,7 @@ def make(
     trained = run(
         recipe, windows, label, len(names), learn, stop, settings, folder / "final", _stage(progress, "training"), how
     )
+    only_first()
     if folds == 1:
         found.append(_judge(trained.network, windows, judged, logits))
     heard = judged[np.isfinite(logits[judged]).all(axis=1)]
@@ -238,8 +246,13 @@ def prepare_folder(folder: Path, key: Mapping[str, Any], *, resume: bool) -> Non
     FugatoError
         ``bad-option`` where another training is to be resumed than the one that lies there.
     """
+    if is_first():
+        _empty(folder, json.dumps(key, sort_keys=True), resume)
+    together()
+
+
+def _empty(folder: Path, text: str, resume: bool) -> None:
     note = folder / "training.json"
-    text = json.dumps(key, sort_keys=True)
     if resume and note.exists():
         if note.read_text(encoding="utf-8") != text:
             raise FugatoError(

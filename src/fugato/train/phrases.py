@@ -30,6 +30,7 @@ from fugato.recipes.reading import opened
 from fugato.represent import tokens as t
 from fugato.represent.stream import stream
 from fugato.score import Score
+from fugato.train.ranks import is_first, together
 
 VERSION: Final = 2  # of the folder; the vocabulary has its own
 LEAST_NOTES: Final = 48  # a piece with fewer teaches nothing about how music goes on
@@ -141,7 +142,7 @@ def prepare(
         fresh = json.loads((target / "phrases.json").read_text(encoding="utf-8"))["key"] != key
     except (OSError, ValueError, KeyError):
         fresh = True
-    if fresh:
+    if fresh and is_first():
         building = target.with_name(f".{target.name}.making")
         try:
             shutil.rmtree(building, ignore_errors=True)
@@ -155,6 +156,7 @@ def prepare(
             ) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
+    together()
     return load(target, min_works=min_works, styles=styles, seed=seed)
 
 

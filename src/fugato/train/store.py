@@ -19,6 +19,7 @@ from fugato.errors import FugatoError
 from fugato.read import read_many
 from fugato.recipes.reading import opened
 from fugato.represent.windows import KINDS, Table, gather, kind_of
+from fugato.train.ranks import is_first, together
 
 VERSION: Final = 1  # of the folder and of the windows in it
 Progress = Callable[[int, int], None]
@@ -128,8 +129,33 @@ def prepare(
     """
     target = Path(folder)
     key = _key(corpus, kind, hop, limit, copies)
-    if (found := _load(target, key, corpus)) is not None:
-        return found
+    if is_first() and (found := _load(target, key, corpus)) is None:
+        _make(target, corpus, kind, hop, limit, copies, key, jobs, progress)
+        found = _load(target, key, corpus)
+    together()
+    if not is_first():
+        found = _load(target, key, corpus)
+    if found is None:
+        raise FugatoError(
+            "bad-output",
+            "What the first process has kept there is not found here; all machines need the same folders.",
+            str(target),
+        )
+    return found
+
+
+def _make(
+    target: Path,
+    corpus: Corpus,
+    kind: str,
+    hop: int,
+    limit: int,
+    copies: bool,
+    key: str,
+    jobs: int,
+    progress: Progress | None,
+) -> None:
+    """Fill the folder beside its place, and put it there when it is whole."""
     building = target.with_name(f".{target.name}.making")
     try:
         shutil.rmtree(building, ignore_errors=True)
@@ -141,9 +167,6 @@ def prepare(
         raise FugatoError("bad-output", f"Cannot keep the windows of the collection ({error}).", str(target)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    made = _load(target, key, corpus)
-    assert made is not None  # just written
-    return made
 
 
 def _key(corpus: Corpus, kind: str, hop: int, limit: int, copies: bool) -> str:

@@ -3,7 +3,7 @@
 Notes come as a keyboard, a live page or a sequencer sends them: in seconds, in any order, each whole or as an on and an off. The
 normalised stream (`fugato.represent.stream`) is relative to the piece's own step length, key and register, which move with every note;
 so nothing is patched: when somebody looks, the notes so far are counted anew, which takes milliseconds. Beyond `LIVE_NOTES` the live
-ranking hears the last `LIVE_NOTES` only, so that an update costs the same after an hour as after ten minutes; `Listener.answer` hears
+ranking hears the last `LIVE_NOTES` only, so that an update costs the same after an hour as after five minutes; `Listener.answer` hears
 everything.
 """
 
@@ -25,8 +25,8 @@ from fugato.read.limits import DEFAULT_LIMITS
 from fugato.represent.stream import stream
 from fugato.score import DEFAULT_QPM, Score
 
-LIVE_NOTES: Final = 4000  # five to ten minutes of piano music, counted in well under 20 ms (benchmarks/listen.py)
-LIVE_WINDOWS: Final = 4  # that a network looks at, within the same time
+LIVE_NOTES: Final = 2000  # three to five minutes of piano music, heard in under 20 ms (benchmarks/listen.py)
+LIVE_WINDOWS: Final = 2  # that a network looks at, within the same time
 MOST_NOTES: Final = DEFAULT_LIMITS.notes
 QUARTERS_A_SECOND: Final = DEFAULT_QPM / 60  # as a file without a beat is read
 LONGEST: Final = DEFAULT_LIMITS.quarters  # from the first note to the last

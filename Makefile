@@ -3,10 +3,11 @@
 
 TEST_EXTRAS ?= dev,train,serve,scale,docs
 WORKERS ?= 2
+PYTHONS ?= python3.11 python3.12 python3.13
 PY := .venv/bin/python
 BASE := .venv-base/bin/python
 
-.PHONY: demo test test-full test-base test-long test-minimal lint docs release audit clean
+.PHONY: demo test test-full test-base test-long test-minimal test-pythons lint docs release audit clean
 
 demo: .venv/.stamp-base
 	.venv/bin/fugato demo
@@ -36,6 +37,12 @@ test-minimal: .venv/.stamp-release
 	rm -rf build/wheel
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	tools/minimal.sh build/minimal build/wheel/fugato-*.whl
+
+# The built wheel under every Python that is here (PYTHONS="python3.12 /opt/python3.13/bin/python3").
+test-pythons: .venv/.stamp-test
+	rm -rf build/wheel
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	tools/pythons.sh build/pythons build/wheel/fugato-*.whl $(PYTHONS)
 
 # Wheel and source archive, built twice and compared, with hashes, a bill of materials and checksums, in dist/.
 release: .venv/.stamp-release

@@ -25,6 +25,11 @@ def refused(data: bytes, **options: object) -> FugatoError:
 SCALE = [(0.0, 1.0, 60), (1.0, 1.0, 62), (2.0, 1.0, 64), (3.0, 1.0, 65)]
 
 
+def test_a_header_that_announces_no_track_and_has_none_is_empty() -> None:
+    for data in (header(0), header(0) + b"\0" * 5, header(0)[:4] + b"\0\0\0\0" + header(0)[8:]):
+        assert refused(data, sandbox=False).kind == "empty"
+
+
 def test_a_scale_is_four_quarter_notes_in_one_bar() -> None:
     score = read(midi(scale()))
     assert rows(score) == SCALE

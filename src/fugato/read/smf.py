@@ -112,8 +112,8 @@ def read_events(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Events:
 def _decode(walk: Walk, form: int, division: int) -> Events:
     """Columns from the states that the walk went through."""
     b = walk.bytes
-    counts = [len(p) for p in walk.positions]
-    states = np.concatenate(walk.positions) if counts else np.zeros(0, np.int64)
+    counts = np.array([len(p) for p in walk.positions], np.int64)
+    states = np.concatenate(walk.positions) if len(counts) else np.zeros(0, np.int64)
     track = np.repeat(np.arange(len(counts)), counts)
     pos = states // STATES
     delta, size = deltas_at(b, pos)  # never without end: the walk has seen to it

@@ -128,6 +128,28 @@ def test_shards_are_closed_when_they_are_full(tmp_path: Path, monkeypatch: pytes
     assert [len(_names(p)) for p in sorted((tmp_path / "run" / "manifest").iterdir())] == [8, 8, 4]
 
 
+def test_the_manifest_is_read_while_pieces_are_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = Shards(tmp_path / "run", ASKED, piece=2)
+    for number in range(6):
+        shards.write(answer(number))
+    real, left = parquet.read_table, [1]
+
+    def vanishing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if left and path.name == "00000-000001.parquet":
+            left.clear()
+            monkeypatch.setattr(parquet, "read_table", real)
+            shards._close_shard()
+            raise FileNotFoundError(path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(parquet, "read_table", vanishing)
+    assert [row["input"] for row in read_manifest(tmp_path / "run")] == [f"{n:03}.mid" for n in range(6)]
+    kept = tmp_path / "run" / "manifest" / "00000.parquet"
+    (kept.parent / "00000-000000.parquet").write_bytes(kept.read_bytes())  # a kill before it could be removed
+    assert len(list(read_manifest(tmp_path / "run"))) == 6 and not left
+    shards._lock.close()
+
+
 def test_names_that_are_no_unicode_are_known_again(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mid")
     with Shards(tmp_path / "run", ASKED) as shards:

@@ -361,8 +361,21 @@ def _unicode(text: str) -> str:
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The rows of the manifest of a run, in order."""
+    """The rows of the manifest of a run, in order; also of one that goes on, which puts pieces together meanwhile."""
     from pyarrow import parquet
 
-    for path in _files(Path(folder) / "manifest").values():
-        yield from parquet.read_table(path).to_pylist()
+    place, shard = Path(folder) / "manifest", 0
+    while True:
+        files = _files(place)
+        shard = min((number for number, _ in files if number >= shard), default=-1)
+        if shard < 0:
+            return
+        pieces = [path for (number, piece), path in files.items() if number == shard and piece is not None]
+        paths = [files[shard, None]] if (shard, None) in files else pieces
+        try:
+            tables = [parquet.read_table(path) for path in paths]
+        except FileNotFoundError:  # put together just now
+            continue
+        for table in tables:
+            yield from table.to_pylist()
+        shard += 1

@@ -105,6 +105,8 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
     status = process.wait()
     seconds = time.perf_counter() - began
     worked = watch.end()
+    if status not in (0, 1) or not worked:
+        raise SystemExit(f"fugato {' '.join(command)} ended with status {status}")
     half = watch.megabytes[len(watch.megabytes) // 2 :]
     return {
         "exit_status": status,

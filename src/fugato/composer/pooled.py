@@ -24,7 +24,9 @@ from fugato.represent.windows import LEAST_ROWS
 from fugato.score import Score
 
 RECIPE: Final = "panel"
-HEARD: Final = 12  # windows of a piece that the network looks at, evenly spread
+HEARD: Final = (
+    4  # windows of a piece that the network looks at, evenly spread: of 500 held-out pieces 12 named no more rightly
+)
 
 
 FACTS: Final = 11  # numbers that `evidence` gives of a piece

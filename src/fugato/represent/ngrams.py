@@ -149,6 +149,7 @@ def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
     return sum(b.width for b in blocks)
 
 
+@lru_cache(maxsize=1)  # n-grams and the rows of a network are made of the same symbols, one after the other
 def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Every symbol of `ALPHABETS` along the stream.
 

@@ -369,3 +369,27 @@ def test_a_folder_that_tune_did_not_make_is_refused(music: Path, tmp_path: Path)
         app, ["train", "composer", str(music), "--tuned", str(tmp_path), "--out", str(tmp_path / "m")]
     )
     assert result.exit_code == 2 and "fugato tune" in result.stderr
+
+
+def test_a_database_that_another_process_is_setting_up_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import optuna
+    import sqlalchemy
+
+    from fugato.train import tune as module
+
+    asked: list[int] = []
+    create = optuna.create_study
+
+    def busy(**options: Any) -> Any:
+        asked.append(1)
+        if len(asked) < 3:
+            raise sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("it is there"))
+        return create(**{**options, "storage": None})
+
+    monkeypatch.setattr(module.optuna, "create_study", busy)
+    monkeypatch.setattr(module, "ASKED_AGAIN", 0.0)
+    assert module._created("postgresql://", "a", None) is not None and len(asked) == 3
+    monkeypatch.setattr(module, "TIMES_ASKED", 2)
+    asked.clear()
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        module._created("postgresql://", "b", None)

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ PRUNERS: Final = ("median", "hyperband", "none")
 TRIALS: Final = 20  # by default, where values are drawn
 STEPS: Final = 3  # values of a setting on the grid of a recipe whose publication searched none
 FOLDS: Final = 5
+TIMES_ASKED: Final = 5  # that a study is asked of a database
+ASKED_AGAIN: Final = 0.5  # seconds between
 UNPRUNED: Final = 5  # trials that are finished whatever they promise, before the median says anything
 UNPRUNED_EPOCHS: Final = 2
 LOGARITHMIC: Final = frozenset({"learning_rate", "penalty", "shrinkage", "gamma"})  # and the penalties of a network
@@ -417,15 +420,27 @@ def _study(storage: str | None, out: Path, name: str, pruner: Any) -> Any:
             path = str(out / "study.journal") if storage is None else storage
             lock = JournalFileOpenLock(path) if os.name == "nt" else None
             kept = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=lock))
-        return optuna.create_study(
-            storage=kept, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
-        )
+        return _created(kept, name, pruner)
     except (ImportError, OSError, ValueError, KeyError, optuna.exceptions.OptunaError) as error:
         raise _no_storage(storage, out, error) from error
     except Exception as error:
         if not type(error).__module__.startswith("sqlalchemy"):
             raise
         raise _no_storage(storage, out, error) from error
+
+
+def _created(kept: Any, name: str, pruner: Any) -> Any:
+    """The study, made or found. Two processes that meet a new database both make its tables, and the database stops one of them."""
+    for left in reversed(range(TIMES_ASKED)):
+        try:
+            return optuna.create_study(
+                storage=kept, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+            )
+        except Exception as error:
+            if not left or not type(error).__module__.startswith("sqlalchemy"):
+                raise
+            time.sleep(ASKED_AGAIN)
+    raise AssertionError("unreachable")
 
 
 def _no_storage(storage: str | None, out: Path, error: Exception) -> FugatoError:

@@ -149,6 +149,7 @@ def test_the_command_and_the_library_say_what_is_wrong(
     done = CliRunner().invoke(app, commands[task])
     assert done.exit_code == 2 and DAMAGES[damage] in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and "fault of Fugato" not in done.stderr and done.stdout == ""
+    assert not (tmp_path / "new").exists(), "a folder that nothing came into is not left behind"
     assert earlier.read_text() == '{"input": "precious"}\n' and not list(tmp_path.glob("new/*"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,25 +74,32 @@ def compose(
 
     keep = variations if keep is None else keep
     gap = _gap(infill) if infill is not None else None
+    fresh = not out.exists()
     _folder(out)
     sampling = {"temperature": temperature, "top_p": top_p, "guidance": guidance}
-    pieces = make(
-        variations,
-        keep,
-        random_seed=random_seed,
-        style=style,
-        seed=seed,
-        seed_composer=seed_composer,
-        bars=bars,
-        seconds=seconds,
-        infill=gap,
-        tempo=tempo,
-        key=key,
-        program=program,
-        humanise=humanise,
-        model=model,
-        **{name: value for name, value in sampling.items() if value is not None},
-    )
+    try:
+        pieces = make(
+            variations,
+            keep,
+            random_seed=random_seed,
+            style=style,
+            seed=seed,
+            seed_composer=seed_composer,
+            bars=bars,
+            seconds=seconds,
+            infill=gap,
+            tempo=tempo,
+            key=key,
+            program=program,
+            humanise=humanise,
+            model=model,
+            **{name: value for name, value in sampling.items() if value is not None},
+        )
+    except FugatoError:
+        if fresh:
+            with suppress(OSError):
+                out.rmdir()  # nothing came of it
+        raise
     lines = []
     for piece in pieces:
         files = save(piece, out, soundfont)

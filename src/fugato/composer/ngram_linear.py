@@ -40,13 +40,16 @@ class NgramLinear:
         self.labels = model.labels
         self.model = model
         self._places = ngrams.layout()
-        expected = (ngrams.width(), len(self.labels))
+        width, n, blocks = ngrams.width(), len(self.labels), len(self._places)
+        expected = {"weights": (width, n), "scale": (blocks, n), "bias": (n,), "rarity": (width,)}
+        expected |= {"origin": (width,), "at_origin": (n,), "block_scale": (blocks,)}
+        wrong = [name for name, shape in expected.items() if name not in arrays or arrays[name].shape != shape]
         made_with = model.card.representation.get("settings", {}).get("version")
-        if arrays["weights"].shape != expected or made_with != ngrams.VERSION or "origin" not in arrays:
+        if wrong or made_with != ngrams.VERSION:
             raise FugatoError(
                 "bad-model",
-                f"Its weights have shape {arrays['weights'].shape} and version {made_with} of the n-grams; this version of "
-                f"Fugato counts {expected} in version {ngrams.VERSION}. Train it again.",
+                f"It was made with version {made_with} of the n-grams, and this version of Fugato counts in version {ngrams.VERSION}; "
+                f"arrays that do not fit: {', '.join(wrong) or 'none'}. Train it again.",
                 str(model.folder),
             )
         self._weights: NDArray[np.int8] = arrays["weights"]

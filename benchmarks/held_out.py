@@ -20,12 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fugato.corpus import Corpus, Piece, audit, grouped_kfold, load_corpus
+from fugato.corpus import Corpus, Piece, grouped_kfold
 from fugato.recipes import recipe as find_recipe
 from fugato.train import train
 from fugato.train.composer import select
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+from build_style import audited  # noqa: E402
+
 WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")  # as in tools/train_composer.py
 MOST_WORKS = 60  # of a composer: the Gram matrix grows with their square
 FOLDS = 5  # the first of which is judged
@@ -39,15 +42,6 @@ def corpora() -> Path:
     script = HERE.parent.parent / "shared" / "data" / "unpack.py"
     out = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True).stdout
     return Path(out.strip().splitlines()[-1])
-
-
-def audited(index: Path) -> Corpus:
-    """The corpora with corrected labels and works, less what the audit would leave out; an index that `fugato audit` wrote as it stands."""
-    corpus = load_corpus(index)
-    if any(p.group for p in corpus):
-        return corpus
-    report = audit(corpus)
-    return Corpus((p for p in report.corrected() if p.id not in report.excluded), "the shared corpora, audited")
 
 
 def one_a_work(corpus: Corpus, most: int, seed: int = SEED) -> Corpus:

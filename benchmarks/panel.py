@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 from composers import WITHOUT, performances_of
-from held_out import HERE, corpora
+from held_out import HERE, audited, corpora
 
 from fugato import metrics
 from fugato.composer.pooled import pooled
-from fugato.corpus import Corpus, Piece, audit, load_corpus
+from fugato.corpus import Corpus, Piece
 from fugato.models import Model, load_model, softmax
 from fugato.train.composer import select
 from fugato.train.judge import ACCEPTED
@@ -74,9 +74,7 @@ def main() -> None:
     args = parser.parse_args()
     model = load_model(args.folder)
     labels, pool = model.labels, model.card.calibration["pool"]
-    corpus = load_corpus(args.index or corpora() / "index.csv")
-    if not any(p.group for p in corpus):
-        corpus = audit(corpus).corrected()
+    corpus = audited(args.index or corpora() / "index.csv")
     judged = set(json.loads(args.folder.with_name("judged.json").read_text())["judged"])
     held = [p for p in corpus if p.id in judged]
     learnt = {p.group for p in select(corpus, composers={"shipped"}, without=WITHOUT) if p.id not in judged}

@@ -14,8 +14,9 @@ import argparse
 import logging
 from pathlib import Path
 
+from build_style import audited
+
 from fugato.cli.demo import corpus_files
-from fugato.corpus import Corpus, audit, load_corpus
 from fugato.train import train
 
 OUT = Path(__file__).resolve().parent.parent / "src" / "fugato" / "models" / "shipped" / "composer-panel"
@@ -47,15 +48,6 @@ def main() -> None:
         **SETTINGS,
     )
     print(f"the model is in {args.out}")
-
-
-def audited(index: Path) -> Corpus:
-    """The collections with works and corrected labels, without what the audit leaves out."""
-    corpus = load_corpus(index)
-    if any(p.group for p in corpus):
-        return corpus
-    report = audit(corpus)
-    return Corpus((p for p in report.corrected() if p.id not in report.excluded), "the shared corpora, audited")
 
 
 if __name__ == "__main__":

@@ -273,16 +273,8 @@ def _network(
     folder = _training_folder(out)
     key = {"recipe": how.NAME, "settings": settings, "folds": folds, "seed": random_seed, "ids": grouped.ids}
     networks.prepare_folder(folder, key, resume=training["resume"])
-    windows = store.prepare(
-        grouped,
-        folder / "windows",
-        how.kind,
-        hop=how.hop,
-        limit=how.limit,
-        copies=how.copies,
-        jobs=jobs,
-        progress=_stage(progress, "cutting windows"),
-    )
+    told = _stage(progress, "cutting windows")
+    windows = store.prepare_for(how, grouped, folder / "windows", jobs=jobs, progress=told)
     _report_failures(windows.failed)
     windows = windows.select(usable(windows.pieces, chosen))
     labels, works = _labels_and_works(windows.pieces)

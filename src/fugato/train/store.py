@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.read import read_many
+from fugato.recipes.network import NetworkRecipe
 from fugato.recipes.reading import opened
 from fugato.represent.windows import KINDS, Table, gather, kind_of
 from fugato.train.ranks import is_first, together
@@ -142,6 +143,27 @@ def prepare(
             str(target),
         )
     return found
+
+
+def prepare_for(
+    recipe: NetworkRecipe,
+    corpus: Corpus,
+    folder: str | os.PathLike[str],
+    *,
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> Windows:
+    """`prepare` with the windows that a recipe learns from."""
+    return prepare(
+        corpus,
+        folder,
+        recipe.kind,
+        hop=recipe.hop,
+        limit=recipe.limit,
+        copies=recipe.copies,
+        jobs=jobs,
+        progress=progress,
+    )
 
 
 def _make(

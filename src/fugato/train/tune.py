@@ -318,16 +318,8 @@ def _on_works(
     if hasattr(how, "kind"):
         from fugato.train import store
 
-        windows = store.prepare(
-            grouped,
-            folder / "windows",
-            how.kind,
-            hop=how.hop,
-            limit=how.limit,
-            copies=how.copies,
-            jobs=jobs,
-            progress=_stage(progress, "cutting windows"),
-        )
+        told = _stage(progress, "cutting windows")
+        windows = store.prepare_for(how, grouped, folder / "windows", jobs=jobs, progress=told)
         _report_failures(windows.failed)
         windows = windows.select(usable(windows.pieces, chosen))
         labels, works = _labels_and_works(windows.pieces)

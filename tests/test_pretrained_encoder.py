@@ -35,12 +35,7 @@ SIZES: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attenti
 LABELS = ("beat", "chords", "melody")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def save_ast(folder: Path) -> Path:

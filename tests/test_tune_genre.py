@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 pytest.importorskip("optuna", reason="tuning needs the extra train")
 pytest.importorskip("lightning", reason="tuning needs the extra train")
 
-import torch
 
 from fugato.cli.app import app
 from fugato.errors import FugatoError
@@ -34,13 +33,7 @@ RUNNER = CliRunner()
 WHOLE = {"copies"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    """More would only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

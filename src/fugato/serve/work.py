@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from fugato.compose import Composition, NewBar
     from fugato.score import Score
 
-OF_THE_REQUEST: Final = ("no-model", "bad-model", "bad-option")  # kinds that no other file would change
+OF_THE_MODEL: Final = ("no-model", "bad-model")
+OF_THE_REQUEST: Final = (*OF_THE_MODEL, "bad-option")  # kinds that no other file would change
 COLUMNS: Final = 2_000  # of a picture of a recording, at most
 DIGITS: Final = 4  # of seconds and quarter notes
 LOOKED_AFTER: Final = 12  # new notes before a live listener looks for the work again
@@ -438,7 +439,7 @@ def _answered(ask: Callable[[], dict[str, Any]], name: str | None) -> dict[str, 
     except MemoryError:
         raise
     except FugatoError as error:
-        if error.input is None and error.kind in OF_THE_REQUEST:
+        if error.kind in OF_THE_MODEL or (error.kind in OF_THE_REQUEST and error.input is None):
             raise
         return {**error.to_dict(), "input": name}
     except Exception as error:  # noqa: BLE001 (as `fugato.read.worker`: whatever an analysis stumbles over, the others are answered)

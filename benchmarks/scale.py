@@ -7,7 +7,8 @@
 A scheduler and its workers are started for each run, each with one thread, and `fugato … --shards` is timed against them, from the
 command to its end. Beside it stands the same by `--jobs` alone, which is what the command does without a cluster. Seconds by the wall
 clock count what else the machine does (see the load); processor seconds are those of all processes of the run, and what a file costs on
-a quiet machine. Cost per million files is extrapolated from them. Writes benchmarks/results/scale.json.
+a quiet machine. Cost per million files is extrapolated from them. Writes benchmarks/results/scale.json after each run; runs that it holds
+already are not made again, so remove it to begin anew.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Watch(threading.Thread):
         self._ended = threading.Event()
         self._seconds: dict[tuple[int, float], float] = {}
         self.megabytes: list[float] = []  # of all together, over time
+        self._before = self._look()
 
     def run(self) -> None:
         while not self._ended.wait(WATCH):
             self._look()
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Processor seconds since the processes began."""
         total = 0.0
         for root in self._roots:
             with suppress(psutil.Error):
@@ -59,13 +62,13 @@ class Watch(threading.Thread):
                         self._seconds[process.pid, process.create_time()] = spent.user + spent.system
                         total += process.memory_info().rss / 1e6
         self.megabytes.append(total)
+        return sum(self._seconds.values())
 
     def end(self) -> float:
-        """Processor seconds."""
-        self._look()
+        """Processor seconds since the watch began."""
         self._ended.set()
         self.join()
-        return sum(self._seconds.values())
+        return self._look() - self._before
 
 
 @contextmanager
@@ -131,7 +134,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULT)
     args = parser.parse_args()
     index = args.index or corpora() / "index.csv"
-    runs: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = json.loads(args.json.read_text())["runs"] if args.json.exists() else []
     with tempfile.TemporaryDirectory(dir=index.parent if os.access(index.parent, os.W_OK) else None) as top:
         place = Path(top)
 
@@ -143,11 +146,16 @@ def main() -> None:
             return folder
 
         def run(task: str, n: int, out: str, *options: str, others: list[int] | None = None, **about: Any) -> None:
+            what = {"task": task, "files": n, **about}
+            if any(what.items() <= earlier.items() for earlier in runs):
+                return
             command = [task, str(filled(n)), out, str(place / f"run-{len(runs)}"), *options]
             if out == "--out" and task == "featurise":
                 command[3] += ".parquet"
-            runs.append({"task": task, "files": n, **about, **timed(command, others or [], n)})
+            runs.append({**what, **timed(command, others or [], n)})
             print(json.dumps(runs[-1]), flush=True)
+            result = {"command": "python benchmarks/scale.py", "cpus": os.cpu_count(), "runs": runs}
+            args.json.write_text(json.dumps(result, indent=1) + "\n")
 
         for task in args.tasks:
             for jobs in args.workers:
@@ -160,16 +168,10 @@ def main() -> None:
                         about = {"how": "cluster", "workers": workers, "batch": batch}
                         run(task, args.files, "--shards", "--scheduler", address, others=others, **about)
         if args.memory:
-            del os.environ["DASK_FUGATO__BATCH"]
+            os.environ.pop("DASK_FUGATO__BATCH", None)
             with cluster(max(args.workers), place) as (address, others):
                 about = {"how": "cluster, for its memory", "workers": max(args.workers)}
                 run("identify", args.memory, "--shards", "--scheduler", address, others=others, **about)
-    result = {
-        "command": " ".join(["python", "benchmarks/scale.py", *sys.argv[1:]]),
-        "cpus": os.cpu_count(),
-        "runs": runs,
-    }
-    args.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

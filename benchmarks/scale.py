@@ -91,10 +91,13 @@ def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
             start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(place))
         yield json.loads(file.read_text())["address"], [process.pid for process in started]
     finally:
-        for process in started:
+        for process in reversed(started):  # the scheduler last; a Dask worker whose scheduler went first may wait for ever
             process.terminate()
-        for process in started:
-            process.wait()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:

@@ -125,16 +125,16 @@ def train(
         settings = {**search.settings, **settings}
     both = hasattr(how, "NETWORK")  # n-grams and a network
     network = hasattr(how, "kind") or both  # it looks through windows
-    asked = (1 if network else 5) if folds is None else folds
+    n_folds = (1 if network else 5) if folds is None else folds
     for option, value, least in (
-        ("folds", asked, 1 if network else 2),
+        ("folds", n_folds, 1 if network else 2),
         ("random_seed", random_seed, 0),
         ("jobs", jobs, 1),
     ):
         if value < least:
             raise FugatoError("bad-option", f"{option} is {value}; it must be at least {least}.")
     how.check(settings)
-    if both and asked != 1:
+    if both and n_folds != 1:
         raise FugatoError("bad-option", f"{how.NAME} is judged on one holdout of works, not by folds.")
     if network:
         (how.NETWORK if both else how).settings({}, budget)  # refuses a budget that there is not
@@ -148,36 +148,13 @@ def train(
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
     grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
     training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
+    asked = _Asked(how, grouped, chosen, Path(out), jobs, progress, random_seed, settings)
     if both:
-        result = _both(
-            how,
-            grouped,
-            chosen,
-            Path(out),
-            jobs,
-            progress,
-            settings,
-            budget,
-            random_seed,
-            training,
-            held_out,
-            strangers(collection, chosen, without),
-        )
+        result = _both(asked, budget, training, held_out, strangers(collection, chosen, without))
     elif network:
-        result = _network(
-            how,
-            grouped,
-            chosen,
-            Path(out),
-            jobs,
-            progress,
-            how.settings(settings, budget),
-            folds or 1,
-            random_seed,
-            training,
-        )
+        result = _network(asked, how, how.settings(settings, budget), folds or 1, training)
     else:
-        result = _direct(how, grouped, chosen, jobs, progress, settings, asked, random_seed)
+        result = _direct(asked, n_folds)
     figures = result.judged.figures()
     card = _card(
         name or Path(out).absolute().name,
@@ -216,27 +193,33 @@ class _Result:
     calibration: dict[str, Any] = field(default_factory=dict)
 
 
-def _direct(
-    how: Any,
-    grouped: Corpus,
-    chosen: Corpus,
-    jobs: int,
-    progress: Progress | None,
-    settings: dict[str, float],
-    folds: int,
-    random_seed: int,
-) -> _Result:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is to be trained, whichever way."""
+
+    how: Any
+    grouped: Corpus
+    chosen: Corpus
+    out: Path
+    jobs: int
+    progress: Progress | None
+    random_seed: int
+    settings: dict[str, float]
+
+
+def _direct(asked: _Asked, folds: int) -> _Result:
     """A recipe that is solved at once: judged by cross-validation, then fitted on everything."""
-    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
+    how, settings = asked.how, asked.settings
+    prepared = how.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
     _report_failures(prepared.failed)
-    rows = usable(prepared.pieces, chosen)
+    rows = usable(prepared.pieces, asked.chosen)
     if len(rows) < len(prepared.pieces):
         prepared = prepared.select(rows)
     labels, works = _labels_and_works(prepared.pieces)
     folds = min(folds, len(set(works)))
-    split = grouped_kfold(labels, works, folds, random_seed, ids=[piece.id for piece in prepared.pieces])
+    split = grouped_kfold(labels, works, folds, asked.random_seed, ids=[piece.id for piece in prepared.pieces])
     split.check(works)
-    told = _stage(progress, "judging")
+    told = _stage(asked.progress, "judging")
     judged = cross_validate(how, prepared, labels, works, split, progress=told, grid=None, **settings)
     _log.info("judged on held-out works; now fitting on everything")
     everything = np.arange(len(labels))
@@ -255,28 +238,23 @@ def _training_folder(out: Path) -> Path:
     return out.absolute().with_name(f"{out.absolute().name}.training")
 
 
-def _network(
-    how: Any,
-    grouped: Corpus,
-    chosen: Corpus,
-    out: Path,
-    jobs: int,
-    progress: Progress | None,
-    settings: dict[str, float],
-    folds: int,
-    random_seed: int,
-    training: dict[str, Any],
-) -> _Result:
+def _network(asked: _Asked, how: Any, settings: dict[str, float], folds: int, training: dict[str, Any]) -> _Result:
     """A network: windows on disk, split by work, trained, judged on what it has not seen."""
     from fugato.train import networks, store
 
-    folder = _training_folder(out)
-    key = {"recipe": how.NAME, "settings": settings, "folds": folds, "seed": random_seed, "ids": grouped.ids}
+    folder = _training_folder(asked.out)
+    key = {
+        "recipe": how.NAME,
+        "settings": settings,
+        "folds": folds,
+        "seed": asked.random_seed,
+        "ids": asked.grouped.ids,
+    }
     networks.prepare_folder(folder, key, resume=training["resume"])
-    told = _stage(progress, "cutting windows")
-    windows = store.prepare_for(how, grouped, folder / "windows", jobs=jobs, progress=told)
+    told = _stage(asked.progress, "cutting windows")
+    windows = store.prepare_for(how, asked.grouped, folder / "windows", jobs=asked.jobs, progress=told)
     _report_failures(windows.failed)
-    windows = windows.select(usable(windows.pieces, chosen))
+    windows = windows.select(usable(windows.pieces, asked.chosen))
     labels, works = _labels_and_works(windows.pieces)
     made = networks.make(
         how,
@@ -286,8 +264,8 @@ def _network(
         settings,
         folder,
         folds=min(folds, len(set(works))),
-        random_seed=random_seed,
-        progress=progress,
+        random_seed=asked.random_seed,
+        progress=asked.progress,
         **training,
     )
     facts = {
@@ -303,15 +281,8 @@ def _network(
 
 
 def _both(
-    how: Any,
-    grouped: Corpus,
-    chosen: Corpus,
-    out: Path,
-    jobs: int,
-    progress: Progress | None,
-    settings: dict[str, float],
+    asked: _Asked,
     budget: str,
-    random_seed: int,
     training: dict[str, Any],
     held_out: str | os.PathLike[str] | None,
     others: Corpus,
@@ -319,16 +290,17 @@ def _both(
     """A network and n-grams: judged together on the works that the network was judged on, then the n-grams fitted on everything."""
     from fugato.train import panel
 
-    for_linear, for_network = how.divided(settings)
-    asked = how.NETWORK.settings(for_network, budget)
-    heard = _network(how.NETWORK, grouped, chosen, out, jobs, progress, asked, 1, random_seed, training)
-    prepared = how.LINEAR.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
+    how = asked.how
+    for_linear, for_network = how.divided(asked.settings)
+    settings = how.NETWORK.settings(for_network, budget)
+    heard = _network(asked, how.NETWORK, settings, 1, training)
+    prepared = how.LINEAR.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
     _report_failures(prepared.failed)
     known = set(heard.judged.labels)
-    rows = [row for row in usable(prepared.pieces, chosen) if prepared.pieces[row].composer in known]
+    rows = [row for row in usable(prepared.pieces, asked.chosen) if prepared.pieces[row].composer in known]
     if len(rows) < len(prepared.pieces):
         prepared = prepared.select(np.array(rows, np.int64))
-    folder = _training_folder(out) / "held-out" if held_out is None else Path(held_out)
+    folder = _training_folder(asked.out) / "held-out" if held_out is None else Path(held_out)
     made = panel.make(
         how.LINEAR,
         prepared,
@@ -337,11 +309,11 @@ def _both(
         how.representation(),
         folder,
         strangers=others,
-        jobs=jobs,
-        progress=_stage(progress, "listening to works held out"),
+        jobs=asked.jobs,
+        progress=_stage(asked.progress, "listening to works held out"),
         **for_linear,
     )
-    facts = {**heard.made, "settings": {**asked, **how.LINEAR.DEFAULTS, **for_linear}, "alone": made.alone}
+    facts = {**heard.made, "settings": {**settings, **how.LINEAR.DEFAULTS, **for_linear}, "alone": made.alone}
     parts = {**made.parts, "history": heard.parts["history"]}
     protocol = "one holdout of works (15 %; the network learnt from 70 %, the n-grams from 85 %; no work on two sides)"
     return _Result(made.judged, prepared.pieces, parts, protocol, facts, made.calibration)

@@ -168,7 +168,8 @@ async def while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Re
         if not task.done():
             raise ClientGoneError
         return task.result()
-    except* FugatoError as several:  # of a group of files: the first says it
+    except BaseExceptionGroup as several:  # of a group of files: the first refusal says it
+        # Not `except*`: what is raised in one is wrapped in a group again before Python 3.11.4.
         raise _first(several) from None
     finally:
         gone.cancel()
@@ -178,11 +179,10 @@ async def while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Re
                 await task
 
 
-def _first(group: BaseExceptionGroup[Any]) -> FugatoError:
-    error: BaseException = group
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group.subgroup(FugatoError) or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, FugatoError)
     return error
 
 

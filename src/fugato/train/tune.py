@@ -362,7 +362,7 @@ def _try(study: Any, trial: Any, attempt: attempts.Attempt) -> None:
 
 
 class _Drawn:
-    """Values drawn by the tree-structured Parzen estimator, from the seed and the trials before alone."""
+    """Values drawn by the tree-structured Parzen estimator, from the seed, the trials before and how many run beside it alone."""
 
     most = 10**9  # there is always another draw
 
@@ -370,9 +370,11 @@ class _Drawn:
         self.ranges, self.seed = ranges, seed
 
     def next(self, study: Any) -> Any:
-        sequence = np.random.SeedSequence([self.seed, len(_ended(study))])
+        trial = study.ask()  # numbered by the storage, so that processes that share it do not draw the same
+        running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        beside = sum(other.number < trial.number for other in running)
+        sequence = np.random.SeedSequence([self.seed, len(_ended(study)), beside])
         study.sampler = optuna.samplers.TPESampler(seed=int(sequence.generate_state(1)[0]))
-        trial = study.ask()
         for name, found in self.ranges.items():
             found.draw(trial, name)
         return trial

@@ -130,10 +130,7 @@ def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[
     """How well pieces by composers that the model does not know are told from those held out; `names` of the strangers' rows."""
     calibration = model.card.calibration
     whole, foreign = heard.bars == 0, strangers.bars == 0
-    sure = [
-        sure_of(h.select(rows), calibration["pool"], calibration["known"], calibration["reach"])
-        for h, rows in ((heard, whole), (strangers, foreign))
-    ]
+    sure = [sure_of(h.select(rows), calibration) for h, rows in ((heard, whole), (strangers, foreign))]
     highest = [
         softmax(pooled(h.each[rows], h.events[rows], calibration["pool"])).max(axis=1)
         for h, rows in ((heard, whole), (strangers, foreign))

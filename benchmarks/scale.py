@@ -91,7 +91,9 @@ def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
             start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(place))
         yield json.loads(file.read_text())["address"], [process.pid for process in started]
     finally:
-        for process in reversed(started):  # the scheduler last; a Dask worker whose scheduler went first may wait for ever
+        for process in reversed(
+            started
+        ):  # the scheduler last; a Dask worker whose scheduler went first may wait for ever
             process.terminate()
             try:
                 process.wait(timeout=20)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fugato.represent import echoes, stream
-from fugato.represent.keys import local_keys, tonic
+from fugato.represent.keys import clarity, local_keys, tonic
 from fugato.score import Score
 
 from .music_styles import styled
@@ -92,3 +92,14 @@ def test_a_canon_answers_and_a_scale_does_not() -> None:
     assert np.median(canon[6:]) <= 3, "the lower voice follows six notes behind"
     other = echoes.since_in(echoes.turns(np.arange(60)), echoes.turns(upper))
     assert (other == echoes.FAR + 1).all()
+
+
+def test_notes_drawn_by_lot_are_in_no_key() -> None:
+    rng = np.random.default_rng(0)
+    lots = Score.from_notes(np.sort(rng.uniform(0, 100, 400)), rng.uniform(0.1, 2, 400), rng.integers(30, 95, 400))
+    tonal = [clarity(stream(styled(name, 1))) for name in ("Bach", "Chopin")]
+    assert clarity(stream(lots)) < 0.65 < min(tonal) <= 1
+    assert clarity(stream(score_of(cadences(60, 20)))) == pytest.approx(
+        clarity(stream(score_of(cadences(67, 20)))), abs=1e-9
+    )
+    assert clarity(stream(Score.from_notes([], [], []))) == 1.0

@@ -119,10 +119,10 @@ def test_what_is_like_no_music_is_not_known(made: Path, music: Path, tmp_path: P
     assert fugato.identify(piece, model=made / "both").warnings == ()
     model = load_model(made / "both")
     parts = {part: model.path(part) for part in model.card.files}
-    near = replace(model.card, calibration={**model.card.calibration, "reach": [0.01, 0.0, 0.0]})
-    save_model(tmp_path / "narrow", near, parts)
-    answer = fugato.identify(piece, model=tmp_path / "narrow")
-    assert not answer.known and any("like no music" in w for w in answer.warnings)
+    for name, narrow in (("near", {"reach": [0.01, 0.0, 0.0]}), ("clear", {"clarity": 1.1})):
+        save_model(tmp_path / name, replace(model.card, calibration={**model.card.calibration, **narrow}), parts)
+        answer = fugato.identify(piece, model=tmp_path / name)
+        assert not answer.known and any("like no music" in w for w in answer.warnings)
     lengths = np.array([1, 30, 500, 5000, 1_000_000])
     limit = farthest(lengths, model.card.calibration["reach"])
     assert limit[0] == limit[1] and limit[3] == limit[4] and (limit > 0).all()
@@ -132,7 +132,7 @@ def test_held_out_music_lies_within_reach_but_for_a_few() -> None:
     rng = np.random.default_rng(2)
     events = rng.integers(30, 3000, 2000)
     distance = 2 - 0.2 * np.log(events) + rng.normal(0, 0.05, 2000)
-    heard = Heard(np.arange(2000), np.zeros(2000, np.int64), events, np.zeros((2000, 2, 3)), distance)
+    heard = Heard(np.arange(2000), np.zeros(2000, np.int64), events, np.zeros((2000, 2, 3)), distance, np.ones(2000))
     inside = (distance <= farthest(events, fit_reach(heard))).mean()
     assert inside == pytest.approx(WITHIN, abs=0.002)
 
@@ -145,18 +145,22 @@ def heard(n: int, agree: float, seed: int) -> Heard:
     second = np.where(rng.random(n) < agree, first, rng.integers(0, 6, n))
     each[np.arange(n), 0, first] += 4
     each[np.arange(n), 1, second] += 4
-    return Heard(np.arange(n), np.zeros(n, np.int64), rng.integers(50, 900, n), log_softmax(each), np.ones(n))
+    return Heard(
+        np.arange(n), np.zeros(n, np.int64), rng.integers(50, 900, n), log_softmax(each), np.ones(n), np.ones(n)
+    )
 
 
 def test_strangers_are_told_by_two_models_that_do_not_agree() -> None:
     own, others = heard(400, 0.95, 0), heard(400, 0.2, 1)
     pool = {"linear": 0.5, "network": 0.5, "events": 20.0}
     groups = np.arange(400).astype(str)
-    told = tell(own, others, groups, groups, {"pool": pool, "reach": [2.0, 0.0, 0.0]})
+    asked = {"pool": pool, "reach": [2.0, 0.0, 0.0], "clarity": 0.6}
+    told = tell(own, others, groups, groups, asked)
     assert np.median(told.own) > 0.6 > 0.4 > np.median(told.others)
-    known = fit_known(own, others, pool)
-    assert sure_of(own, pool, known, [2.0, 0.0, 0.0]).mean() > 0.6
-    assert not sure_of(own, pool, known, [0.5, 0.0, 0.0]).any(), "what lies too far is not known, however sure both are"
+    asked["known"] = fit_known(own, others, pool)
+    assert sure_of(own, asked).mean() > 0.6
+    for far in ({"reach": [0.5, 0.0, 0.0]}, {"clarity": 1.1}):
+        assert not sure_of(own, {**asked, **far}).any(), "what is like no music is not known, however sure both are"
 
 
 def test_strangers_are_pieces_by_nobody_chosen_and_of_no_chosen_work() -> None:
@@ -193,7 +197,9 @@ def test_the_better_model_is_heard_more_and_little_music_is_believed_less() -> N
         events == 1000, 3.0, 0.7
     )  # either model says the same of few events as of many, and is wrong more often
     each[np.arange(n), 0, truth] += strength
-    pool = fit_pool(Heard(np.arange(n), np.zeros(n, np.int64), events, each, np.ones(n)), truth, np.ones(n, bool))
+    pool = fit_pool(
+        Heard(np.arange(n), np.zeros(n, np.int64), events, each, np.ones(n), np.ones(n)), truth, np.ones(n, bool)
+    )
     assert pool["linear"] > 5 * pool["network"]
     few, many = pooled(each[:1], np.array([30]), pool), pooled(each[:1], np.array([1000]), pool)
     assert np.ptp(few) < np.ptp(many)

@@ -1,6 +1,7 @@
 """Make the shipped composer model again, in one command (about two and a half hours on two cores, most of it the network).
 
     python tools/train_composer.py INDEX.csv --held-out DIR --resume
+    python tools/train_composer.py INDEX.csv --held-out DIR --calibrate   # only how far to trust it, by the panel in DIR; minutes
 
 INDEX.csv lists the shared corpora. They are audited first, so that labels are corrected and works told apart, unless the index is one that
 `fugato audit --out` has written; MAESTRO and the performances of ASAP are kept for testing, the nine-composer collection for its own
@@ -11,17 +12,38 @@ on is kept for the benchmarks.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from build_style import audited
 
 from fugato.cli.demo import corpus_files
+from fugato.corpus import Corpus
+from fugato.models import load_model, save_model
 from fugato.train import train
+from fugato.train.composer import select, strangers
+from fugato.train.panel import calibrate
 
 OUT = Path(__file__).resolve().parent.parent / "src" / "fugato" / "models" / "shipped" / "composer-panel"
 SETTINGS = {"epochs": 8, "epoch_windows": 60_000}  # few long ones, since after each all held-out windows are heard
 WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")
+
+
+def calibrated(corpus: Corpus, shipped: Path, held_out: Path, version: str) -> None:
+    """Both folders with a calibration that is fitted again on the works that the panel held out has not seen."""
+    judged = set(json.loads(held_out.with_name("judged.json").read_text())["judged"])
+    pieces = Corpus([piece for piece in corpus if piece.id in judged], "works held out")
+    others = strangers(corpus, select(corpus, composers={"shipped"}, without=WITHOUT), WITHOUT)
+    _, _, found = calibrate(held_out, pieces, strangers=others)
+    for folder in (held_out, shipped):
+        model = load_model(folder)
+        card = replace(model.card, calibration={**model.card.calibration, **found})
+        if folder == shipped:
+            card = replace(card, version=version)
+        save_model(folder, card, {part: model.path(part) for part in card.files})
+    print(json.dumps(found))
 
 
 def main() -> None:
@@ -31,11 +53,16 @@ def main() -> None:
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--held-out", type=Path, help="folder for the panel that benchmarks judge")
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    parser.add_argument("--calibrate", action="store_true", help="fit what both cards say of calibration again")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    corpus = audited(args.index)
+    if args.calibrate:
+        calibrated(corpus, args.out, args.held_out, args.version)
+        return
     train(
         "composer",
-        audited(args.index),
+        corpus,
         recipe="panel",
         out=args.out,
         name="composer",

@@ -4,7 +4,7 @@ A logarithmic opinion pool (Genest & Zidek, "Combining probability distributions
 sum of both models' log probabilities. Few events are weaker evidence than either model takes them for, so the sum shrinks with them.
 
 Whether a piece is by any of the composers is a question of its own: strangers are often given a name with confidence, but seldom the same
-by both models, and they lie elsewhere.
+by both models, and they lie elsewhere. Notes drawn by lot would be named, too; they are known by keys that are less clear than any music's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fugato.composer.ngram_linear import NgramLinear
 from fugato.composer.window_network import WindowNetwork
 from fugato.errors import FugatoError
 from fugato.models import Model, log_softmax, softmax
+from fugato.represent.keys import clarity
 from fugato.represent.stream import Stream
 from fugato.represent.windows import LEAST_ROWS
 from fugato.score import Score
@@ -43,10 +44,13 @@ class Listened(NamedTuple):
         Log probabilities by n-grams and by the network; 0 by the network where the piece is too short for it.
     distance : float
         From the mean of the pieces that the n-grams learnt from.
+    clarity : float
+        Of its keys: `fugato.represent.keys.clarity`.
     """
 
     each: NDArray[np.float64]
     distance: float
+    clarity: float
 
 
 class PooledModel:
@@ -56,9 +60,9 @@ class PooledModel:
     ----------
     model : Model
         With the parts of `NgramLinear` and of `WindowNetwork`. Its card's ``calibration`` holds ``pool``: ``linear`` and ``network``, the
-        weights, and ``events``, the number of events at which the evidence counts half; and ``reach``: how far music of a length may lie
-        from the mean and still be like what was learnt (`farthest`); and, where strangers were at hand in training, ``known``: the weights
-        of a logistic regression over `evidence`, the last one its bias.
+        weights, and ``events``, the number of events at which the evidence counts half; ``reach``: how far music of a length may lie
+        from the mean and still be like what was learnt (`farthest`); where it is told, ``clarity``: how clear its keys must be; and, where
+        strangers were at hand in training, ``known``: the weights of a logistic regression over `evidence`, the last one its bias.
     """
 
     temperature: Final = 1.0
@@ -66,18 +70,21 @@ class PooledModel:
     def __init__(self, model: Model) -> None:
         self.model, self.labels = model, model.labels
         self.linear, self.network = NgramLinear(model), WindowNetwork(model)
-        pool, reach, known = (model.card.calibration.get(key) for key in ("pool", "reach", "known"))
+        calibration = model.card.calibration
+        pool, reach, known, clarity = (calibration.get(key) for key in ("pool", "reach", "known", "clarity"))
         if (
             not isinstance(pool, Mapping)
             or not all(_number(pool.get(key)) and pool[key] >= 0 for key in ("linear", "network", "events"))
             or not isinstance(reach, list)
             or len(reach) != 3
             or not all(map(_number, reach))
+            or not (clarity is None or _number(clarity))
             or not (known is None or (isinstance(known, list) and len(known) == FACTS + 1 and all(map(_number, known))))
         ):
             raise FugatoError("bad-model", "Its card does not say how its models answer together.", str(model.folder))
         self.pool = {key: float(value) for key, value in pool.items()}
         self.reach = [float(value) for value in reach]
+        self.clarity = -1.0 if clarity is None else float(clarity)
         self.known = None if known is None else [float(value) for value in known]
 
     def judged(self, score: Score, events: Stream, windows: int = HEARD) -> tuple[NDArray[np.float64], float]:
@@ -88,7 +95,7 @@ class PooledModel:
         found = self.listen(score, events, windows)
         each, length, distance = found.each[None], np.array([len(events)]), np.array([found.distance])
         scores: NDArray[np.float64] = pooled(each, length, self.pool)[0]
-        if distance[0] > farthest(length, self.reach)[0]:
+        if found.clarity < self.clarity or distance[0] > farthest(length, self.reach)[0]:
             return scores, 0.0
         if self.known is None:
             return scores, float(softmax(scores).max())
@@ -101,7 +108,7 @@ class PooledModel:
         each[0] = log_softmax(logits, self.linear.temperature)
         if len(events) >= LEAST_ROWS:
             each[1] = self.network.logits(self.network.table(score, events, windows))
-        return Listened(each, distance)
+        return Listened(each, distance, clarity(events))
 
 
 def pooled(each: NDArray[np.float64], events: NDArray[np.int64], pool: Mapping[str, float]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from fugato.represent.stream import Stream
 
 SPAN: Final = 24  # events on either side that the key of a moment is heard in
 SMOOTH: Final = 16  # events on either side over which the evidence is averaged, lest a chord be taken for a key
+HEARD_FOR_CLARITY: Final = 256  # events of a piece at most, evenly spread
 LONGEST: Final = 4.0  # median steps after which a chord that lasts longer counts no more
 
 _MAJOR: Final = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -52,15 +53,36 @@ def local_keys(events: Stream) -> NDArray[np.int64]:
     usual = float(np.median(steps[:-1])) if n > 1 else 1.0
     steps[-1] = usual
     weight = np.sqrt(np.minimum(steps / usual, LONGEST))
-    up = events.bass % 12
-    sounding = _BITS[((events.chord << up) | (events.chord >> (12 - up))) & 4095] * weight[:, None]
-    around = _summed(sounding, SPAN)
+    around = _summed(_sounding(events) * weight[:, None], SPAN)
     around -= around.mean(axis=1, keepdims=True)
     length = np.sqrt(np.einsum("ij,ij->i", around, around))
     fit = (around @ _PROFILES.T) / np.maximum(length, 1e-9)[:, None]
     # Rounded: what is equal in theory must not be told apart by the order of additions, which a transposition changes.
     keys: NDArray[np.int64] = np.round(_summed(fit, SMOOTH), 6).argmax(axis=1)
     return keys
+
+
+def clarity(events: Stream) -> float:
+    """How clear the keys are, on average over a piece: the correlation of the pitch classes around an event with the best key profile.
+
+    Music in keys has 0.7 to 0.95, notes drawn by lot some 0.55; 1 where there is nothing to hear.
+    """
+    n = len(events)
+    if not n:
+        return 1.0
+    centre = np.unique(np.linspace(0, n - 1, min(n, HEARD_FOR_CLARITY)).astype(np.int64))
+    around = _summed(_sounding(events), SPAN)[centre]
+    around -= around.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", around, around))
+    fit = (around @ _PROFILES.T).max(axis=1) / np.maximum(length, 1e-9)
+    return float(np.where(length > 0, fit, 1.0).mean())
+
+
+def _sounding(events: Stream) -> NDArray[np.float64]:
+    """Which pitch classes sound at every event, 1 or 0, shape=(n_events, 12)."""
+    up = events.bass % 12
+    found: NDArray[np.float64] = _BITS[((events.chord << up) | (events.chord >> (12 - up))) & 4095]
+    return found
 
 
 def _summed(table: NDArray[np.float64], span: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from fugato.composer.panel import panel
 from fugato.composer.pooled import REACH, RECIPE, PooledModel, evidence, farthest, pooled, sureness
 from fugato.corpus import Corpus
 from fugato.errors import FugatoError
-from fugato.models import Card, fit_temperature, log_softmax, save_model
+from fugato.models import Card, fit_temperature, load_model, log_softmax, save_model
 from fugato.read import read_many
 from fugato.recipes.reading import opened
 from fugato.score import Score
@@ -61,7 +61,7 @@ class Heard:
         Length of the excerpt; 0 for a whole piece.
     events : ndarray of int64, shape=(n,)
     each : ndarray of float64, shape=(n, 2, n_labels)
-    distance : ndarray of float64, shape=(n,)
+    distance, clarity : ndarray of float64, shape=(n,)
         As `fugato.composer.pooled.Listened`.
     """
 
@@ -70,31 +70,33 @@ class Heard:
     events: NDArray[np.int64]
     each: NDArray[np.float64]
     distance: NDArray[np.float64]
+    clarity: NDArray[np.float64]
 
     def select(self, rows: NDArray[np.bool_]) -> Heard:
         """Some rows."""
-        return Heard(self.piece[rows], self.bars[rows], self.events[rows], self.each[rows], self.distance[rows])
+        return Heard(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
 def listen(folder: Path, pieces: Corpus, *, jobs: int = 2, progress: Progress | None = None) -> Heard:
     """Ask the two models of a panel about pieces and excerpts of them, in worker processes. What cannot be judged is left out."""
-    rows: list[tuple[int, int, int, NDArray[np.float64], float]] = []
+    rows: list[tuple[int, int, int, NDArray[np.float64], float, float]] = []
     sources = (opened(pieces, piece) for piece in pieces)
     for done, item in enumerate(read_many(sources, jobs=jobs, then=THEN, options={"folder": str(folder)})):
         if isinstance(item.result, bytes):
             file = io.BytesIO(item.result)
-            lengths, each, distance = (np.load(file, allow_pickle=False) for _ in range(3))
+            lengths, each, distance, clear = (np.load(file, allow_pickle=False) for _ in range(4))
             rows += [
-                (done, int(bars), int(n), e, float(d)) for (bars, n), e, d in zip(lengths, each, distance, strict=True)
+                (done, int(bars), int(n), e, float(d), float(c))
+                for (bars, n), e, d, c in zip(lengths, each, distance, clear, strict=True)
             ]
         if progress is not None:
             progress(done + 1, len(pieces))
-    piece, cut, events, each_of, far = zip(*rows, strict=True)
-    return Heard(np.array(piece), np.array(cut), np.array(events), np.stack(each_of), np.array(far))
+    piece, cut, events, each_of, far, clarity = zip(*rows, strict=True)
+    return Heard(np.array(piece), np.array(cut), np.array(events), np.stack(each_of), np.array(far), np.array(clarity))
 
 
 def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
-    """Bars (0: all) and events, scores and distances of a piece and of its excerpts, in NumPy's format, for `fugato.read.read_many`."""
+    """Bars (0: all) and events, scores, distances, clarity of a piece and of its excerpts in NumPy's format, for `read_many`."""
     model = panel(folder).classifiers[0]
     assert isinstance(model, PooledModel)
     rng = np.random.default_rng(int(sha256[:16] or "0", 16))
@@ -111,7 +113,8 @@ def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
             found.append((bars, len(events), model.listen(excerpt, events)))
     out = io.BytesIO()
     heard = [listened for _, _, listened in found]
-    for array in ([row[:2] for row in found], [h.each for h in heard], [h.distance for h in heard]):
+    of_each = [h.each for h in heard], [h.distance for h in heard], [h.clarity for h in heard]
+    for array in ([row[:2] for row in found], *of_each):
         np.save(out, np.array(array), allow_pickle=False)
     return out.getvalue()
 
@@ -151,6 +154,12 @@ def fit_reach(heard: Heard) -> list[float]:
     return [round(float(usual[0]) + beyond, 5), round(float(usual[1]), 5), round(float(usual[2]), 5)]
 
 
+def fit_clarity(heard: Heard) -> float:
+    """How clear the keys of held-out music are at least, but for the least clear."""
+    few = FEW / len(heard.clarity)
+    return round(float(np.quantile(heard.clarity, 1 - WITHIN)) - few, 4)
+
+
 def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[float]:
     """Weights, and a bias, by which pieces of the composers are told from others': a logistic regression in which both count the same."""
     from sklearn.linear_model import LogisticRegression
@@ -163,12 +172,17 @@ def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[floa
     return [round(float(w), 6) for w in (*weights, float(fitted.intercept_[0]) - float(weights @ mean))]
 
 
-def sure_of(
-    heard: Heard, pool: Mapping[str, float], known: Sequence[float], reach: Sequence[float]
-) -> NDArray[np.float64]:
-    """How surely pieces are by composers of the model, shape=(n,), as `PooledModel.judged`."""
-    sure = sureness(evidence(heard.each, heard.events, heard.distance, pool), known)
-    return np.where(heard.distance > farthest(heard.events, reach), 0.0, sure)
+def sure_of(heard: Heard, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
+    """How surely pieces are by composers of the model, shape=(n,), as `PooledModel.judged`; `calibration` of its card."""
+    facts = evidence(heard.each, heard.events, heard.distance, calibration["pool"])
+    return np.where(like_music(heard, calibration), sureness(facts, calibration["known"]), 0.0)
+
+
+def like_music(heard: Heard, calibration: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Whether pieces are like what was learnt from, whoever wrote them, shape=(n,)."""
+    near = heard.distance <= farthest(heard.events, calibration["reach"])
+    found: NDArray[np.bool_] = near & (heard.clarity >= calibration["clarity"])
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,13 +203,13 @@ def tell(
     own: Heard, others: Heard, own_groups: NDArray[Any], their_names: NDArray[Any], calibration: Mapping[str, Any]
 ) -> Told:
     """Whole pieces by weights fitted on the other half of the works and of the strangers' names, an entry a row each."""
-    pool, reach = calibration["pool"], calibration["reach"]
     half, their_half = halves(own_groups), halves(their_names)
     sure, theirs = np.zeros(len(half)), np.zeros(len(their_half))
     for side in (0, 1):
-        known = fit_known(own.select(half != side), others.select(their_half != side), pool)
-        sure[half == side] = sure_of(own.select(half == side), pool, known, reach)
-        theirs[their_half == side] = sure_of(others.select(their_half == side), pool, known, reach)
+        known = fit_known(own.select(half != side), others.select(their_half != side), calibration["pool"])
+        fitted = {**calibration, "known": known}
+        sure[half == side] = sure_of(own.select(half == side), fitted)
+        theirs[their_half == side] = sure_of(others.select(their_half == side), fitted)
     return Told(sure[own.bars == 0], theirs[others.bars == 0])
 
 
@@ -220,6 +234,60 @@ def judge(heard: Heard, truth: NDArray[np.int64], groups: NDArray[Any], labels: 
 def _auroc(own: NDArray[np.float64], others: NDArray[np.float64]) -> float:
     is_own = np.arange(len(own) + len(others)) < len(own)
     return metrics.unknown_auroc(is_own, np.concatenate([own, others]))
+
+
+def calibrate(
+    folder: Path,
+    pieces: Corpus,
+    *,
+    strangers: Corpus | None = None,
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> tuple[Judged, Heard, dict[str, Any]]:
+    """How much either model of a panel is to be heard, and how sure it must be, from pieces that it has not seen.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the panel; of what its card says about this only the temperature is used.
+    pieces, strangers : Corpus
+        By its composers, with works; and by others.
+
+    Returns
+    -------
+    judged : Judged
+        Whole pieces.
+    heard : Heard
+        With excerpts.
+    calibration : dict
+        For its card.
+    """
+    labels = load_model(folder).labels
+    heard = listen(folder, pieces, jobs=jobs, progress=progress)
+    of_row = metrics.encode([pieces[int(place)].composer for place in heard.piece], labels)
+    groups = np.array([pieces[int(place)].group or pieces[int(place)].id for place in heard.piece])
+    together = judge(heard, of_row, groups, labels)
+    calibration: dict[str, Any] = {
+        "method": "weights of a logarithmic pool on held-out works, whole pieces and excerpts",
+        "pool": fit_pool(heard, of_row, np.ones(len(of_row), bool)),
+        "reach": fit_reach(heard),
+        "clarity": fit_clarity(heard),
+    }
+    sure = np.where(like_music(heard, calibration)[heard.bars == 0], together.probabilities().max(axis=1), 0.0)
+    if strangers is not None and len(strangers) >= LEAST_STRANGERS:
+        others = listen(folder, strangers, jobs=jobs)
+        names = np.array([strangers[int(place)].composer for place in others.piece])
+        told = tell(heard, others, groups, names, calibration)
+        calibration["known"] = fit_known(heard, others, calibration["pool"])
+        calibration["strangers"] = {
+            "pieces": len(told.others),
+            "names": len(set(names.tolist())),
+            "auroc": round(_auroc(told.own, told.others), 4),
+            "refused": round(float((told.others < np.quantile(told.own, 1 - ACCEPTED)).mean()), 4),
+        }
+        sure = told.own
+    calibration["known_threshold"] = round(float(np.quantile(sure, 1 - ACCEPTED)), 4)
+    return together, heard, calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,41 +371,19 @@ def make(
         recipe=RECIPE,
         labels={name: counts[name] for name in judged.labels},
         representation=representation,
-        calibration={"temperature": temperature, "pool": dict(START), "reach": [1e5, 0.0, 0.0]},
+        calibration={"temperature": temperature, "pool": dict(START), "reach": [1e5, 0.0, 0.0], "clarity": -1.0},
         limits=("It has not seen the works it was judged on, and is there to be measured.",),
     )
     network = halved(onnx.load_from_string(network)).SerializeToString()  # judged as it is kept
     parts = {**linear.export(prepared, fitted), "network": network}
     save_model(folder, card, parts)
     pieces = Corpus([prepared.pieces[row] for row in ask], "works held out")
-    heard = listen(folder, pieces, jobs=jobs, progress=progress)
-    of_row = truth[heard.piece]
-    together = judge(heard, of_row, group[ask][heard.piece], judged.labels)
-    calibration: dict[str, Any] = {
-        "method": "weights of a logarithmic pool on held-out works, whole pieces and excerpts",
-        "temperature": temperature,
-        "pool": fit_pool(heard, of_row, np.ones(len(of_row), bool)),
-        "reach": fit_reach(heard),
-    }
-    sure = together.probabilities().max(axis=1)
-    sure = np.where((heard.distance > farthest(heard.events, calibration["reach"]))[heard.bars == 0], 0.0, sure)
-    if strangers is not None and len(strangers) >= LEAST_STRANGERS:
-        others = listen(folder, strangers, jobs=jobs)
-        names = np.array([strangers[int(place)].composer for place in others.piece])
-        told = tell(heard, others, group[ask][heard.piece], names, calibration)
-        calibration["known"] = fit_known(heard, others, calibration["pool"])
-        calibration["strangers"] = {
-            "pieces": len(told.others),
-            "names": len(set(names.tolist())),
-            "auroc": round(_auroc(told.own, told.others), 4),
-            "refused": round(float((told.others < np.quantile(told.own, 1 - ACCEPTED)).mean()), 4),
-        }
-        sure = told.own
-    calibration["known_threshold"] = round(float(np.quantile(sure, 1 - ACCEPTED)), 4)
+    together, heard, calibration = calibrate(folder, pieces, strangers=strangers, jobs=jobs, progress=progress)
+    calibration = {"temperature": temperature, **calibration}
     save_model(folder, replace(card, calibration=calibration), parts)
     listed = json.dumps({"judged": [piece.id for piece in pieces]})
     folder.with_name("judged.json").write_text(listed + "\n", encoding="utf-8")
-    whole = heard.bars == 0
+    whole, of_row = heard.bars == 0, truth[heard.piece]
     alone = {
         name: round(metrics.balanced_accuracy(of_row[whole], heard.each[whole, k].argmax(axis=1)), 4)
         for k, name in enumerate((linear.NAME, NETWORK))

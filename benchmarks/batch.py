@@ -42,11 +42,13 @@ def command(folder: Path, out: Path, jobs: int, *more: str) -> list[str]:
     return [sys.executable, "-m", "fugato", "identify", str(folder), "--out", str(out), "--jobs", str(jobs), *more]
 
 
-def collected(index: Path, folder: Path, n: int) -> int:
-    """Fill a folder with `n` MIDI files; how many different ones they are."""
+def collected(index: Path, folder: Path, n: int, smallest: int | None = None) -> int:
+    """Fill a folder with `n` MIDI files, or with so many of the smallest again and again; how many different ones they are."""
     with index.open(encoding="utf-8") as lines:
         rows = [r for r in csv.DictReader(lines) if r["corpus"] in CORPORA and r["format"] in ("mid", "midi")]
     random.Random(SEED).shuffle(rows)
+    if smallest is not None:
+        rows = sorted(rows, key=lambda row: (index.parent / row["path"]).stat().st_size)[:smallest]
     for number in range(n):
         source = index.parent / rows[number % len(rows)]["path"]
         target = folder / f"{number % 100:02}" / f"{number:05}.mid"

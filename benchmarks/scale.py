@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py                           5,000 MIDI files of the corpora (some hours on two slow cores)
     python benchmarks/scale.py --files 300 --batches 8   a small one
-    python benchmarks/scale.py --memory 100000           also: memory over as many inputs, the corpus repeated
+    python benchmarks/scale.py --memory 100000           also: memory over as many inputs, the smallest files again and again
 
 A scheduler and its workers are started for each run, each with one thread, and `fugato … --shards` is timed against them, from the
 command to its end. Beside it stands the same by `--jobs` alone, which is what the command does without a cluster. Seconds by the wall
@@ -32,6 +32,7 @@ from held_out import corpora
 
 RESULT = Path(__file__).resolve().parent / "results" / "scale.json"
 FILES = 5_000
+SMALLEST = 1_000  # files of the run for its memory
 WATCH = 1.0  # seconds
 
 
@@ -115,7 +116,7 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
     worked = watch.end()
     if status not in (0, 1) or not worked:
         raise SystemExit(f"fugato {' '.join(command)} ended with status {status}")
-    half = watch.megabytes[len(watch.megabytes) // 2 :]
+    held = watch.megabytes
     return {
         "exit_status": status,
         "load_before": round(load, 1),
@@ -124,7 +125,11 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
         "processor_seconds": round(worked, 1),
         "files_a_processor_second": round(files / worked, 1),
         "processor_hours_per_million_files_extrapolated": round(worked / files * 1e6 / 3600, 1),
-        "megabytes_of_all_processes": {"half_way": round(half[0]), "at_most": round(max(watch.megabytes))},
+        "megabytes_of_all_processes": {
+            "after_a_quarter": round(held[len(held) // 4]),
+            "half_way": round(held[len(held) // 2]),
+            "at_most": round(max(held)),
+        },
     }
 
 
@@ -143,18 +148,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=index.parent if os.access(index.parent, os.W_OK) else None) as top:
         place = Path(top)
 
-        def filled(n: int) -> Path:
-            folder = place / f"pieces-{n}"
+        def filled(n: int, smallest: int | None) -> Path:
+            folder = place / f"pieces-{n}-{smallest}"
             folder.mkdir(exist_ok=True)
             if not any(folder.iterdir()):
-                collected(index, folder, n)
+                collected(index, folder, n, smallest)
             return folder
 
         def run(task: str, n: int, out: str, *options: str, others: list[int] | None = None, **about: Any) -> None:
             what = {"task": task, "files": n, **about}
             if any(what.items() <= earlier.items() for earlier in runs):
                 return
-            command = [task, str(filled(n)), out, str(place / f"run-{len(runs)}"), *options]
+            command = [task, str(filled(n, about.get("different"))), out, str(place / f"run-{len(runs)}"), *options]
             if out == "--out" and task == "featurise":
                 command[3] += ".parquet"
             runs.append({**what, **timed(command, others or [], n)})
@@ -175,7 +180,7 @@ def main() -> None:
         if args.memory:
             os.environ.pop("DASK_FUGATO__BATCH", None)
             with cluster(max(args.workers), place) as (address, others):
-                about = {"how": "cluster, for its memory", "workers": max(args.workers)}
+                about = {"how": "cluster, for its memory", "workers": max(args.workers), "different": SMALLEST}
                 run("identify", args.memory, "--shards", "--scheduler", address, others=others, **about)
 
 

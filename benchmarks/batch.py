@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from held_out import corpora
+from held_out import as_typed, corpora
 
 RESULT = Path(__file__).resolve().parent / "results" / "batch.json"
 CORPORA = ("classics", "wide", "mutopia", "nine", "openscore", "maestro", "asap")
@@ -115,7 +115,7 @@ def main() -> None:
                 errors[a["error"]["kind"]] = errors.get(a["error"]["kind"], 0) + 1
         alike = same_alone(answers, Path(top), args.jobs)
         result: dict[str, Any] = {
-            "command": " ".join(["python", "benchmarks/batch.py", *sys.argv[1:]]),
+            "command": as_typed(),
             "files": args.files,
             "different_files": different,
             "jobs": args.jobs,

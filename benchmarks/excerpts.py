@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from held_out import HERE, MOST_WORKS, WITHOUT, options, prepared
+from held_out import HERE, MOST_WORKS, WITHOUT, as_typed, options, prepared
 
 from fugato import FugatoError, metrics
 from fugato.composer.identify import judgeable
@@ -185,7 +184,7 @@ def main() -> None:
     ]
     played = [played[int(i)] for i in rng.permutation(len(played))[:PERFORMANCES]]
     result = {
-        "command": " ".join(["python", "benchmarks/excerpts.py", *sys.argv[1:]]),
+        "command": as_typed(),
         "composers": len(model.labels),
         **({} if args.panel is not None else {"most works learnt of a composer": MOST_WORKS}),
         "draws": DRAWS,

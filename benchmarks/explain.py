@@ -15,12 +15,11 @@ Intervals are bootstrapped over works (one piece each). Writes benchmarks/result
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from held_out import options, prepared
+from held_out import as_typed, options, prepared
 
 from fugato import FugatoError, metrics
 from fugato.composer.identify import TELLING_BARS, judgeable
@@ -96,7 +95,7 @@ def main() -> None:
             {"id": piece.id, "right": model.labels[label] == piece.composer, "bars": len(sounding), "cut": n}
             | {"before": before, "telling": told, "least": least, "random": drawn}
         )
-    result = {"command": " ".join(["python", "benchmarks/explain.py", *sys.argv[1:]])} | summary(rows)
+    result = {"command": as_typed()} | summary(rows)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

@@ -44,6 +44,12 @@ def corpora() -> Path:
     return Path(out.strip().splitlines()[-1])
 
 
+def as_typed() -> str:
+    """The command, for the results: paths by their names alone, since they are nobody else's."""
+    words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+
+
 def one_a_work(corpus: Corpus, most: int, seed: int = SEED) -> Corpus:
     """One file of each work, drawn, and at most `most` of a composer."""
     seen: set[str | None] = set()

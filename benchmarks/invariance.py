@@ -21,7 +21,6 @@ import argparse
 import csv
 import json
 import random
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import symusic
-from held_out import apart_from, audited, cache, corpora
+from held_out import apart_from, as_typed, audited, cache, corpora
 
 from fugato import FugatoError, identify, load_model, metrics
 from fugato.answer import Answer
@@ -242,7 +241,7 @@ def main() -> None:
     else:
         card = load_model(args.model).card
         result |= {
-            "command": " ".join(["python", "benchmarks/invariance.py", *sys.argv[1:]]),
+            "command": as_typed(),
             "model": {"name": card.name, "version": card.version, "composers": len(card.labels)},
             "same answer": same_answers(index, args.model, args.pieces),
             "score and performance": pairs(index, args.model),

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from composers import WITHOUT, performances_of
-from held_out import HERE, audited, corpora
+from held_out import HERE, as_typed, audited, corpora
 
 from fugato import metrics
 from fugato.composer.pooled import pooled
@@ -79,7 +78,7 @@ def main() -> None:
     held = [p for p in corpus if p.id in judged]
     learnt = {p.group for p in select(corpus, composers={"shipped"}, without=WITHOUT) if p.id not in judged}
     result: dict[str, Any] = {
-        "command": " ".join(["python", "benchmarks/panel.py", *sys.argv[1:]]),
+        "command": as_typed(),
         "composers": len(labels),
         "pool": pool,
     }

@@ -3,6 +3,7 @@
     python benchmarks/scale.py                           5,000 MIDI files of the corpora (some hours on two slow cores)
     python benchmarks/scale.py --files 300 --batches 8   a small one
     python benchmarks/scale.py --memory 100000           also: memory over as many inputs, the smallest files again and again
+    python benchmarks/scale.py --killed 5000             also: how much a command that is killed at half, and resumed, does twice
 
 A scheduler and its workers are started for each run, each with one thread, and `fugato … --shards` is timed against them, from the
 command to its end. Beside it stands the same by `--jobs` alone, which is what the command does without a cluster. Seconds by the wall
@@ -30,9 +31,21 @@ import psutil
 from batch import collected
 from held_out import corpora
 
+from fugato.scale.shards import read_manifest
+
 RESULT = Path(__file__).resolve().parent / "results" / "scale.json"
 FILES = 5_000
 SMALLEST = 1_000  # files of the run for its memory
+COUNTING = """
+import fugato.scale.work as work
+
+def counted(task, given, one=work._one):
+    with open({path!r}, "ab") as file:
+        file.write(b".")
+    return one(task, given)
+
+work._one = counted
+"""  # a preload of workers: a byte for each input that one of them takes up
 WATCH = 1.0  # seconds
 
 
@@ -73,8 +86,8 @@ class Watch(threading.Thread):
 
 
 @contextmanager
-def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
-    """The address of a scheduler with so many workers, and their process ids."""
+def cluster(workers: int, place: Path, *options: str) -> Iterator[tuple[str, list[int]]]:
+    """The address of a scheduler with so many workers, and their process ids; `options` of the workers."""
     file = place / "scheduler.json"
     file.unlink(missing_ok=True)
     started = []
@@ -89,7 +102,7 @@ def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
         while not file.exists() or not file.read_text():
             time.sleep(0.1)
         for _ in range(workers):
-            start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(place))
+            start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(place), *options)
         yield json.loads(file.read_text())["address"], [process.pid for process in started]
     finally:
         for process in reversed(
@@ -101,6 +114,32 @@ def cluster(workers: int, place: Path) -> Iterator[tuple[str, list[int]]]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def killed(folder: Path, files: int, place: Path, workers: int) -> dict[str, Any]:
+    """A command that is killed when half is kept, and resumed: inputs that workers took up twice."""
+    counted, preload, kept = place / "counted", place / "counting.py", place / "killed"
+    preload.write_text(COUNTING.format(path=str(counted)))
+    command = [sys.executable, "-m", "fugato", "identify", str(folder), "--shards", str(kept), "--scheduler"]
+    quiet = subprocess.DEVNULL
+    with cluster(workers, place, "--preload", str(preload)) as (address, _):
+        process = subprocess.Popen([*command, address], stdout=quiet, stderr=quiet)
+        while (there := sum(1 for _ in read_manifest(kept)) if kept.exists() else 0) < files / 2:
+            if process.poll() is not None:
+                raise SystemExit("the command ended before it could be killed")
+            time.sleep(0.5)
+        process.kill()
+        process.wait()
+        status = subprocess.run([*command, address, "--resume"], stdout=quiet, stderr=quiet, check=False).returncode
+    taken = counted.stat().st_size
+    names = [row["input"] for row in read_manifest(kept)]
+    return {
+        "exit_status": status,
+        "kept_at_the_kill": there,
+        "taken_up": taken,
+        "each_input_exactly_once": len(names) == len(set(names)) == files,
+        "repeated": round(taken / files - 1, 5),
+    }
 
 
 def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
@@ -141,6 +180,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--tasks", nargs="+", default=["identify", "featurise"])
     parser.add_argument("--memory", type=int, default=0, metavar="N", help="inputs of a run for its memory")
+    parser.add_argument("--killed", type=int, default=0, metavar="N", help="inputs of a run that is killed and resumed")
     parser.add_argument("--json", type=Path, default=RESULT)
     args = parser.parse_args()
     index = args.index or corpora() / "index.csv"
@@ -162,8 +202,11 @@ def main() -> None:
             command = [task, str(filled(n, about.get("different"))), out, str(place / f"run-{len(runs)}"), *options]
             if out == "--out" and task == "featurise":
                 command[3] += ".parquet"
-            runs.append({**what, **timed(command, others or [], n)})
-            print(json.dumps(runs[-1]), flush=True)
+            keep({**what, **timed(command, others or [], n)})
+
+        def keep(found: dict[str, Any]) -> None:
+            runs.append(found)
+            print(json.dumps(found), flush=True)
             result = {"command": "python benchmarks/scale.py", "cpus": os.cpu_count(), "runs": runs}
             args.json.write_text(json.dumps(result, indent=1) + "\n")
 
@@ -182,6 +225,11 @@ def main() -> None:
             with cluster(max(args.workers), place) as (address, others):
                 about = {"how": "cluster, for its memory", "workers": max(args.workers), "different": SMALLEST}
                 run("identify", args.memory, "--shards", "--scheduler", address, others=others, **about)
+        if args.killed:
+            os.environ.pop("DASK_FUGATO__BATCH", None)
+            workers = max(args.workers)
+            about = {"task": "identify", "files": args.killed, "how": "cluster, killed at half and resumed"}
+            keep({**about, "workers": workers, **killed(filled(args.killed, None), args.killed, place, workers)})
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def counted(task, given, one=work._one):
         file.write(b".")
     return one(task, given)
 
-work._one = counted
-"""  # a preload of workers: a byte for each input that one of them takes up
+if work._one.__name__ != "counted":
+    work._one = counted
+"""  # a preload of workers: a byte for each input that one of them takes up; Dask runs it several times
 WATCH = 1.0  # seconds
 
 

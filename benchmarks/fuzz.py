@@ -213,6 +213,8 @@ def work(kind: str, state: Path) -> None:
                 signal.setitimer(signal.ITIMER_PROF, 2 * SECONDS)  # ends the process, where C code hears nothing
                 try:
                     counts[outcome(kind, data, place)] += 1
+                except MemoryError:  # what the sandbox makes of it
+                    counts["too-large"] += 1
                 except LateError:
                     findings.append([number, "hang"])
                 except BaseException as error:  # noqa: BLE001 (whatever it is, it is a finding)

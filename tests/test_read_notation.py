@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from fugato.errors import FugatoError
@@ -250,6 +252,15 @@ def test_a_book_of_tunes_gives_every_tune_and_read_the_first() -> None:
 def test_a_tune_without_notes_is_left_out_of_its_book() -> None:
     book = ABC + "\nX:2\nT:Nothing\nK:C\nz4|\n"
     assert len(read_all(book.encode(), sandbox=False)) == 1
+
+
+@pytest.mark.parametrize("line", ["M:99999999999/4", "C D99999999999 E F", "[M:1/100000]C D E F", "C/100000 D E F"])
+def test_numbers_for_which_music21_would_take_gigabytes_are_refused(line: str) -> None:
+    tune = "X:1\nT:Opus 123456, no. 1\nM:4/4\nL:1/4\nK:C\n" + line + "\nC D E F|G A B c|"
+    began = time.process_time()
+    error = refused(tune.encode())
+    assert error.kind == "too-large" and "is no music's" in error.message
+    assert time.process_time() - began < 2
 
 
 def test_abc_chord_symbols_are_no_notes() -> None:

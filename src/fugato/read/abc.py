@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Final
 
 from fugato.errors import FugatoError
 from fugato.read.limits import Limits
 from fugato.score import Score
 
 log = logging.getLogger(__name__)
+MUCH: Final = (
+    r"\d{5,}"  # a number that is no length and no metre: a whole note is 8 or 16 units, a metre seldom above 32
+)
 
 
 def read_abc(text: str, limits: Limits, warnings: tuple[str, ...] = (), *, every: bool = True) -> list[Score]:
@@ -51,6 +55,16 @@ def split_tunes(text: str) -> tuple[str, list[str]]:
     ends = [*starts[1:], len(text)]
     header = "".join(line + "\n" for line in text[: starts[0]].splitlines() if re.match(r"[BCDFGHLMNORSZ]:", line))
     return header, [text[a:b] for a, b in zip(starts, ends, strict=True)]
+
+
+def _check_numbers(voice: str) -> None:
+    """Refuse lengths and metres for which music21 would take gigabytes: it writes a bar's beats out one by one."""
+    for line in voice.splitlines():
+        field = re.match(r"([A-Za-z]):", line)
+        if field is None or field[1] in "LMQ":
+            notes = re.sub(r'"[^"]*"|%.*', "", line)
+            if number := re.search(MUCH, notes):
+                raise FugatoError("too-large", f"A length or metre of {number[0][:20]} is no music's.")
 
 
 def split_voices(tune: str) -> list[tuple[str, str]]:
@@ -102,6 +116,7 @@ def _tune(text: str, limits: Limits, warnings: tuple[str, ...]) -> Score:
     voices = split_voices(text)
     pieces = []
     for _, voice in voices:
+        _check_numbers(voice)
         piece = converter.parseData(voice, format="abc")
         if isinstance(piece, stream.Opus):
             piece = next(iter(piece.scores))

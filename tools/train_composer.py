@@ -1,7 +1,7 @@
 """Make the shipped composer model again, in one command (about two and a half hours on two cores, most of it the network).
 
-    python tools/train_composer.py INDEX.csv --held-out DIR --resume
-    python tools/train_composer.py INDEX.csv --held-out DIR --calibrate   # only how far to trust it, by the panel in DIR; minutes
+    python tools/train_composer.py INDEX.csv --version 1.3.0 --held-out DIR --resume
+    python tools/train_composer.py INDEX.csv --version 1.3.1 --held-out DIR --calibrate   # only how far to trust it; minutes
 
 INDEX.csv lists the shared corpora. They are audited first, so that labels are corrected and works told apart, unless the index is one that
 `fugato audit --out` has written; MAESTRO and the performances of ASAP are kept for testing, the nine-composer collection for its own
@@ -50,12 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index", type=Path)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--version", default="1.0.0")
+    parser.add_argument("--version", required=True)
     parser.add_argument("--held-out", type=Path, help="folder for the panel that benchmarks judge")
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
     parser.add_argument("--calibrate", action="store_true", help="fit what both cards say of calibration again")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.calibrate and args.held_out is None:
+        parser.error("--calibrate needs --held-out, the panel that is asked")
     corpus = audited(args.index)
     if args.calibrate:
         calibrated(corpus, args.out, args.held_out, args.version)

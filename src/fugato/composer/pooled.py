@@ -25,11 +25,8 @@ from fugato.represent.windows import LEAST_ROWS
 from fugato.score import Score
 
 RECIPE: Final = "panel"
-HEARD: Final = (
-    4  # windows of a piece that the network looks at, evenly spread: of 500 held-out pieces 12 named no more rightly
-)
-
-
+# Windows of a piece that the network looks at, evenly spread. Of the works held out 12 name 0.610 rightly, 4 name 0.608.
+HEARD: Final = 4
 FACTS: Final = 11  # numbers that `evidence` gives of a piece
 LEAST: Final = -9.0  # log probability below which nothing is told apart
 REACH: Final = (30, 5000)  # events between which the usual distance from the mean was fitted; beyond, as at the end

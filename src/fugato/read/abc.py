@@ -17,9 +17,8 @@ from fugato.read.limits import Limits
 from fugato.score import Score
 
 log = logging.getLogger(__name__)
-MUCH: Final = (
-    r"\d{5,}"  # a number that is no length and no metre: a whole note is 8 or 16 units, a metre seldom above 32
-)
+# A number that is no length and no metre: a whole note is 8 or 16 units, a metre seldom above 32.
+MUCH: Final = r"\d{5,}"
 
 
 def read_abc(text: str, limits: Limits, warnings: tuple[str, ...] = (), *, every: bool = True) -> list[Score]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from fugato.errors import FugatoError
 from fugato.read import read_audio
 from fugato.represent.logmel import N_MELS, log_mel, pieces
 from fugato.represent.sampled_mel import CLIP_OF, from_levels, sampled, to_levels
+from fugato.write.place import replaced_folder
 
 VERSION: Final = 1  # of the folder
 MOST_PASSAGES: Final = 20  # of a recording, from its start: ten minutes; an album in one file would outweigh all others
@@ -151,17 +151,8 @@ def load_passages(
     key = _key(sounds.clips, every_frame)
     if (kept := _load(target, key, sounds.name, sounds.clips, skipped)) is not None:
         return kept
-    building = target.with_name(f".{target.name}.making")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
+    with replaced_folder(target, "the spectrograms") as building:
         _fill(building, key, sounds.clips, every_frame, progress)
-        shutil.rmtree(target, ignore_errors=True)
-        building.rename(target)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot keep the spectrograms there ({error}).", str(target)) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     made = _load(target, key, sounds.name, sounds.clips, skipped)
     assert made is not None  # just written
     if not len(made):

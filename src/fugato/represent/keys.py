@@ -53,10 +53,7 @@ def local_keys(events: Stream) -> NDArray[np.int64]:
     usual = float(np.median(steps[:-1])) if n > 1 else 1.0
     steps[-1] = usual
     weight = np.sqrt(np.minimum(steps / usual, LONGEST))
-    around = _summed(_sounding(events) * weight[:, None], SPAN)
-    around -= around.mean(axis=1, keepdims=True)
-    length = np.sqrt(np.einsum("ij,ij->i", around, around))
-    fit = (around @ _PROFILES.T) / np.maximum(length, 1e-9)[:, None]
+    fit, _ = _fit(_summed(_sounding(events) * weight[:, None], SPAN))
     # Rounded: what is equal in theory must not be told apart by the order of additions, which a transposition changes.
     keys: NDArray[np.int64] = np.round(_summed(fit, SMOOTH), 6).argmax(axis=1)
     return keys
@@ -71,11 +68,16 @@ def clarity(events: Stream) -> float:
     if not n:
         return 1.0
     centre = np.unique(np.linspace(0, n - 1, min(n, HEARD_FOR_CLARITY)).astype(np.int64))
-    around = _summed(_sounding(events), SPAN)[centre]
-    around -= around.mean(axis=1, keepdims=True)
-    length = np.sqrt(np.einsum("ij,ij->i", around, around))
-    fit = (around @ _PROFILES.T).max(axis=1) / np.maximum(length, 1e-9)
-    return float(np.where(length > 0, fit, 1.0).mean())
+    fit, length = _fit(_summed(_sounding(events), SPAN)[centre])
+    return float(np.where(length > 0, fit.max(axis=1), 1.0).mean())
+
+
+def _fit(pitch_classes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correlation of distributions, shape=(n, 12), with every key, shape=(n, 24), and how uneven they are, shape=(n,)."""
+    centred = pitch_classes - pitch_classes.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+    fit: NDArray[np.float64] = (centred @ _PROFILES.T) / np.maximum(length, 1e-9)[:, None]
+    return fit, length
 
 
 def _sounding(events: Stream) -> NDArray[np.float64]:

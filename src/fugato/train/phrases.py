@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from fugato.represent import tokens as t
 from fugato.represent.stream import stream
 from fugato.score import Score
 from fugato.train.ranks import is_first, together
+from fugato.write.place import replaced_folder
 
 VERSION: Final = 2  # of the folder; the vocabulary has its own
 LEAST_NOTES: Final = 48  # a piece with fewer teaches nothing about how music goes on
@@ -143,19 +143,8 @@ def prepare(
     except (OSError, ValueError, KeyError):
         fresh = True
     if fresh and is_first():
-        building = target.with_name(f".{target.name}.making")
-        try:
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir(parents=True)
+        with replaced_folder(target, "the steps of the collection") as building:
             _fill(building, corpus, key, jobs, progress)
-            shutil.rmtree(target, ignore_errors=True)
-            building.rename(target)
-        except OSError as error:
-            raise FugatoError(
-                "bad-output", f"Cannot keep the steps of the collection ({error}).", str(target)
-            ) from error
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
     together()
     return load(target, min_works=min_works, styles=styles, seed=seed)
 

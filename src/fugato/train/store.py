@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from fugato.recipes.network import NetworkRecipe
 from fugato.recipes.reading import opened
 from fugato.represent.windows import KINDS, Table, gather, kind_of
 from fugato.train.ranks import is_first, together
+from fugato.write.place import replaced_folder
 
 VERSION: Final = 1  # of the folder and of the windows in it
 Progress = Callable[[int, int], None]
@@ -131,7 +131,8 @@ def prepare(
     target = Path(folder)
     key = _key(corpus, kind, hop, limit, copies)
     if is_first() and (found := _load(target, key, corpus)) is None:
-        _make(target, corpus, kind, hop, limit, copies, key, jobs, progress)
+        with replaced_folder(target, "the windows of the collection") as building:
+            _fill(building, corpus, kind, hop, limit, copies, key, jobs, progress)
         found = _load(target, key, corpus)
     together()
     if not is_first():
@@ -164,31 +165,6 @@ def prepare_for(
         jobs=jobs,
         progress=progress,
     )
-
-
-def _make(
-    target: Path,
-    corpus: Corpus,
-    kind: str,
-    hop: int,
-    limit: int,
-    copies: bool,
-    key: str,
-    jobs: int,
-    progress: Progress | None,
-) -> None:
-    """Fill the folder beside its place, and put it there when it is whole."""
-    building = target.with_name(f".{target.name}.making")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        _fill(building, corpus, kind, hop, limit, copies, key, jobs, progress)
-        shutil.rmtree(target, ignore_errors=True)
-        building.rename(target)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot keep the windows of the collection ({error}).", str(target)) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _key(corpus: Corpus, kind: str, hop: int, limit: int, copies: bool) -> str:

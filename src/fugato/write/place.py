@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import FugatoError
@@ -38,6 +41,28 @@ def make_folder(out: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise FugatoError("bad-output", f"Cannot make the folder ({error}).", str(path)) from error
     return path
+
+
+@contextmanager
+def replaced_folder(target: Path, what: str) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of ``target`` when the block ends well: nobody meets it half full.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-output`` where it, or ``what`` within it, cannot be written; ``target`` is then as it was.
+    """
+    building = target.with_name(f".{target.name}.making")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        yield building
+        shutil.rmtree(target, ignore_errors=True)
+        building.rename(target)
+    except OSError as error:
+        raise FugatoError("bad-output", f"Cannot keep {what} there ({error}).", str(target)) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def put(path: Path, data: bytes) -> Path:

@@ -27,9 +27,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from batch import collected
 from held_out import corpora
+from numpy.typing import NDArray
 
 from fugato.scale.shards import read_manifest
 
@@ -58,7 +60,7 @@ class Watch(threading.Thread):
         self._roots = processes
         self._ended = threading.Event()
         self._seconds: dict[tuple[int, float], float] = {}
-        self.megabytes: list[float] = []  # of all together, over time
+        self.megabytes: list[list[float]] = []  # of each of the processes with its children, over time
         self._before = self._look()
 
     def run(self) -> None:
@@ -67,16 +69,16 @@ class Watch(threading.Thread):
 
     def _look(self) -> float:
         """Processor seconds since the processes began."""
-        total = 0.0
-        for root in self._roots:
+        held = [0.0] * len(self._roots)
+        for i, root in enumerate(self._roots):
             with suppress(psutil.Error):
                 top = psutil.Process(root)
                 for process in [top, *top.children(recursive=True)]:
                     with suppress(psutil.Error):
                         spent = process.cpu_times()
                         self._seconds[process.pid, process.create_time()] = spent.user + spent.system
-                        total += process.memory_info().rss / 1e6
-        self.megabytes.append(total)
+                        held[i] += process.memory_info().rss / 1e6
+        self.megabytes.append(held)
         return sum(self._seconds.values())
 
     def end(self) -> float:
@@ -143,6 +145,14 @@ def killed(folder: Path, files: int, place: Path, workers: int) -> dict[str, Any
     }
 
 
+def over_time(megabytes: NDArray[np.float64]) -> dict[str, int]:
+    """Of one look after another: the median of the looks of each quarter, and the most."""
+    quarters = ("first_quarter", "second_quarter", "third_quarter", "last_quarter")
+    parts = np.array_split(megabytes, len(quarters))
+    found = {name: round(float(np.median(part))) for name, part in zip(quarters, parts, strict=True) if len(part)}
+    return {**found, "at_most": round(float(megabytes.max(initial=0)))}
+
+
 def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
     """One run to its end."""
     load = os.getloadavg()[0]
@@ -156,7 +166,7 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
     worked = watch.end()
     if status not in (0, 1) or not worked:
         raise SystemExit(f"fugato {' '.join(command)} ended with status {status}")
-    held = watch.megabytes
+    held = np.array(watch.megabytes[1:-1])  # while they all were there
     return {
         "exit_status": status,
         "load_before": round(load, 1),
@@ -165,11 +175,9 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
         "processor_seconds": round(worked, 1),
         "files_a_processor_second": round(files / worked, 1),
         "processor_hours_per_million_files_extrapolated": round(worked / files * 1e6 / 3600, 1),
-        "megabytes_of_all_processes": {
-            "after_a_quarter": round(held[len(held) // 4]),
-            "half_way": round(held[len(held) // 2]),
-            "at_most": round(max(held)),
-        },
+        "megabytes_of_all_processes": over_time(held.sum(axis=1)),
+        "megabytes_of_the_command": over_time(held[:, 0]),
+        **({"megabytes_of_the_scheduler": over_time(held[:, 1])} if others else {}),
     }
 
 

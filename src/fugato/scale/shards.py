@@ -14,10 +14,11 @@ without one are dropped when a run goes on, and so are pieces whose shard is the
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ from fugato.study.featurise import json_of, write_whole, writing
 INPUTS: Final = 20_000  # of a shard at most
 ROWS: Final = 500_000  # of a shard after which it is closed
 PIECE: Final = 64  # inputs that are kept together at most; as many are lost with a process that is killed
+GROUP: Final = 8_000_000  # bytes of a shard that are held while it is put together, and one piece more
 FORMAT: Final = 1
 _FILE: Final = re.compile(r"(\d{5})(?:-(\d{6}))?\.parquet")
 
@@ -146,7 +148,7 @@ class Shards:
         if self._entries:
             self._replace()
             name = f"{self._shard:05}-{self._number:06}.parquet"
-            self._commit(name, _manifest(self._entries), _joined(self._tables))
+            self._commit(name, [_manifest(self._entries)], [_joined(self._tables)] if self._tables else [])
             self._inputs += len(self._entries)
             self._rows += sum(table.num_rows for table in self._tables)
             self._number += 1
@@ -254,25 +256,20 @@ class Shards:
                 self._rows += parquet.read_metadata(rows).num_rows if rows.exists() else 0
 
     def _close_shard(self) -> None:
-        """Put the pieces of the shard together."""
-        from pyarrow import parquet
-
+        """Put the pieces of the shard together, `GROUP` bytes at a time."""
         pieces = [path for (shard, piece), path in _files(self.folder / "manifest").items() if piece is not None]
         if not pieces:
             return
         beside = [self.folder / "rows" / path.name for path in pieces]
-        with writing(self.folder):
-            manifest = _joined([parquet.read_table(path) for path in pieces])
-            rows = _joined([parquet.read_table(path) for path in beside if path.exists()])
-        self._commit(f"{self._shard:05}.parquet", manifest, rows, sync=True)
+        rows = _grouped([path for path in beside if path.exists()])
+        self._commit(f"{self._shard:05}.parquet", _grouped(pieces), rows, sync=True)
         with writing(self.folder):
             for path in [*pieces, *beside]:
                 path.unlink(missing_ok=True)
         self._shard, self._number, self._inputs, self._rows = self._shard + 1, 0, 0, 0
 
-    def _commit(self, name: str, manifest: Any, rows: Any | None, sync: bool = False) -> None:
-        if rows is not None:
-            _write(self.folder / "rows" / name, rows, sync)
+    def _commit(self, name: str, manifest: Iterable[Any], rows: Iterable[Any], sync: bool = False) -> None:
+        _write(self.folder / "rows" / name, rows, sync)
         _write(self.folder / "manifest" / name, manifest, sync)
 
     def _tell_failed(self) -> None:
@@ -332,21 +329,41 @@ def _row(answer: dict[str, Any]) -> Any:
     )
 
 
-def _joined(tables: Sequence[Any]) -> Any | None:
+def _joined(tables: Sequence[Any]) -> Any:
     import pyarrow
 
-    return pyarrow.concat_tables(tables) if tables else None
+    return pyarrow.concat_tables(tables)
 
 
-def _write(path: Path, table: Any, sync: bool) -> None:
-    """A Parquet file that takes its name when it is whole."""
+def _grouped(paths: Iterable[Path]) -> Iterator[Any]:
+    """The tables of Parquet files one after another, as few as hold some `GROUP` bytes each."""
+    from pyarrow import parquet
+
+    held: list[Any] = []
+    for path in paths:
+        held.append(parquet.read_table(path))
+        if sum(table.nbytes for table in held) >= GROUP:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _write(path: Path, tables: Iterable[Any], sync: bool) -> None:
+    """A Parquet file, a group of rows for each table, that takes its name when it is whole; none where there are no tables."""
     from pyarrow import parquet
 
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    left = iter(tables)
     with writing(path):
         try:
+            first = next(left, None)
+            if first is None:
+                return
             with partial.open("wb") as file:
-                parquet.write_table(table, file, compression="zstd")
+                with parquet.ParquetWriter(file, first.schema, compression="zstd") as writer:
+                    for table in itertools.chain([first], left):
+                        writer.write_table(table)
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())

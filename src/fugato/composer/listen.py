@@ -25,7 +25,7 @@ from fugato.read.limits import DEFAULT_LIMITS
 from fugato.represent.stream import stream
 from fugato.score import DEFAULT_QPM, Score
 
-LIVE_NOTES: Final = 2000  # three to five minutes of piano music, heard in under 20 ms (benchmarks/listen.py)
+LIVE_NOTES: Final = 1500  # two to four minutes of piano music, heard in under 20 ms (benchmarks/listen.py)
 LIVE_WINDOWS: Final = 2  # that a network looks at, within the same time
 MOST_NOTES: Final = DEFAULT_LIMITS.notes
 QUARTERS_A_SECOND: Final = DEFAULT_QPM / 60  # as a file without a beat is read

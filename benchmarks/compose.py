@@ -10,21 +10,23 @@ in --out; a run that was stopped goes on there. Writes benchmarks/results/compos
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from fugato.study.benchmark_compose import PIECES, benchmark_compose
 from fugato.study.compose_systems import SYSTEMS
 from fugato.study.compose_table import markdown
+from fugato.train.compose import chosen_pieces
 from fugato.train.phrases import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+from train_compose import WITHOUT, audited  # noqa: E402
+
 RESULT = ROOT / "benchmarks" / "results" / "compose.json"
 
 
@@ -34,11 +36,7 @@ def packed(index: Path, out: Path) -> Path:
         return index
     if (out / "packed" / "phrases.json").is_file():
         return out / "packed"
-    spec = importlib.util.spec_from_file_location("train_compose_tool", ROOT / "tools" / "train_compose.py")
-    assert spec is not None and spec.loader is not None
-    tool: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    corpus = tool.chosen_pieces(tool.audited(index), without=tool.WITHOUT, only_open=True)
+    corpus = chosen_pieces(audited(index), without=WITHOUT, only_open=True)
     prepare(corpus, out / "packed")
     return out / "packed"
 

@@ -16,21 +16,14 @@ import sys
 import time
 from pathlib import Path
 
-from fugato.corpus import Corpus, audit, load_corpus
+from build_style import audited
+
+from fugato.corpus import Corpus
 from fugato.models import load_model
 from fugato.train.compose import chosen_pieces, train_compose
 from fugato.train.phrases import prepare
 
 WITHOUT = ("unseen", "hostile", "gtzan")  # kept for checks, or no music to learn from
-
-
-def audited(index: Path) -> Corpus:
-    """The pieces of an index, with corrected labels and works."""
-    corpus = load_corpus(index)
-    if all(group is None for group in corpus.groups):
-        report = audit(corpus)
-        corpus = Corpus((p for p in report.corrected() if p.id not in report.excluded), corpus.name)
-    return corpus
 
 
 def main() -> None:

@@ -71,11 +71,12 @@ def compose(
 ) -> None:
     """Write new music in a style: from nothing, after a seed, or in a gap of a piece."""
     from ..compose import variations as make
+    from ..write.place import make_folder
 
     keep = variations if keep is None else keep
     gap = _gap(infill) if infill is not None else None
     fresh = not out.exists()
-    _folder(out)
+    make_folder(out)
     sampling = {"temperature": temperature, "top_p": top_p, "guidance": guidance}
     try:
         pieces = make(
@@ -138,14 +139,6 @@ def _gap(text: str) -> tuple[int, int]:
     if not (colon and first.strip().isdecimal() and last.strip().isdecimal()):
         raise FugatoError("bad-option", f"--infill takes two bars, as in --infill 9:12, not {text!r}.")
     return int(first), int(last)
-
-
-def _folder(out: Path) -> None:
-    """Make it before anything is written for it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FugatoError("bad-output", f"The folder cannot be made ({error.strerror}).", str(out)) from error
 
 
 def _line(report: dict[str, Any]) -> list[str]:

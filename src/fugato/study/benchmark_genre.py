@@ -36,6 +36,7 @@ from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME
 from fugato.study.report import Predictions, report
 from fugato.train.genre import ENCODER, enough, passage_ids, report_failures, split_of, windows_of
+from fugato.write.place import make_folder
 
 PROTOCOLS: Final = ("random-segments", "random-clips", "filtered-train", "filtered-train-valid", "artists")
 RECIPES: Final = tuple(recipe for recipe in GENRE if recipe != ENCODER)
@@ -138,11 +139,7 @@ def benchmark_genre(
             "bad-option", f"{ENCODER} needs an encoder: use  fugato train genre --encoder DIR --report DIR."
         )
     hows = {name: find_recipe("genre", name) for name in recipes}
-    task = _Task(data, Path(out), budget, random_seed, progress)
-    try:
-        task.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FugatoError("bad-output", f"Cannot write there ({error}).", str(out)) from error
+    task = _Task(data, make_folder(out), budget, random_seed, progress)
     table: dict[str, Any] = {
         "fugato": __version__,
         "machine": {"python": platform.python_version(), "cores": os.cpu_count()},

@@ -10,9 +10,9 @@ docs/systems-that-compose.md); intervals are bootstrapped over works. Writes ben
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,10 @@ from fugato.study.foretell import Held, excerpts, foretold, nats_a_note, parts_a
 from fugato.train import phrases as ph
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+from train_compose import WITHOUT  # noqa: E402
+
 RESULT = ROOT / "benchmarks" / "results" / "foretell.json"
-
-
-def without() -> tuple[str, ...]:
-    """Collections that tools/train_compose.py leaves out."""
-    spec = importlib.util.spec_from_file_location("train_compose_tool", ROOT / "tools" / "train_compose.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return tuple(module.WITHOUT)
 
 
 def measured(model: str, pieces: list[Held]) -> dict[str, Any]:
@@ -68,7 +62,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     corpus = load_corpus(asked.index)
-    left_out = set(without())
+    left_out = set(WITHOUT)
     corpus = corpus.filter(lambda piece: piece.corpus not in left_out, licence_open=True)
     phrases = ph.prepare(corpus, asked.steps)
     pieces = excerpts(phrases, asked.pieces)

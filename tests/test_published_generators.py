@@ -262,4 +262,4 @@ def test_the_benchmark_reads_the_same_pieces_for_all(systems: dict[str, Any], mo
     for f in found:
         assert f["interval"][0] <= f["nats a note"] <= f["interval"][1]
         assert sum(f["by"].values()) == pytest.approx(f["nats a note"], abs=0.01)
-    assert "unseen" in module.without()
+    assert "unseen" in module.WITHOUT

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
+import time
 import wave
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from numpy.typing import NDArray
 import fugato
 from fugato.errors import FugatoError
 from fugato.score import Part, Score, Tempo
-from fugato.write import soundfont
+from fugato.write import outside, soundfont
 from fugato.write.soundfont import BUILT_IN, DEBIAN, VARIABLE, find_soundfont, play
 
 RATE = 44_100
@@ -129,3 +133,25 @@ def test_a_piece_without_notes_is_refused(font: Path) -> None:
     with pytest.raises(FugatoError) as caught:
         play(Score.from_notes([], [], []), RATE, soundfont=font)
     assert caught.value.kind == "empty"
+
+
+def test_a_synthesiser_that_never_comes_back_is_replaced_in_seconds(
+    font: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """This note of a pan flute keeps symusic's synthesiser for ever, with this soundfont."""
+    stuck = Score.from_notes([0.0, 1.0], [1 / 12, 1.0], [104, 72], parts=[Part("", 75)], tempos=[Tempo(0.0, 42.0)])
+    monkeypatch.setattr(soundfont, "find_soundfont", lambda: font)
+    monkeypatch.setattr(soundfont, "SECONDS", 2.0)
+    began = time.monotonic()
+    with caplog.at_level(logging.INFO):
+        samples = play(stuck, 22_050)
+    assert time.monotonic() - began < 30
+    assert np.abs(samples).max() > 0.5
+    if "processor time" in caplog.text:
+        assert samples.dtype == np.float32, "the synthesiser of the package"
+
+
+@pytest.mark.skipif(outside.OUT_OF_TIME is None, reason="the system limits no processor time")
+def test_a_job_outlives_nobody_for_long() -> None:
+    code = "from fugato.write.worker import _limit; _limit(0.5)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == outside.OUT_OF_TIME

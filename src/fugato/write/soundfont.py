@@ -31,7 +31,10 @@ DEBIAN: Final = (
     "/usr/share/sounds/sf3/default-GM.sf3",
     "/usr/share/sounds/sf2/default-GM.sf2",
 )
-SECONDS: Final = 300.0  # for the synthesiser; it plays some hundred times as fast as one listens
+# Processor seconds for the synthesiser, and more for a piece of so many seconds: it plays some hundred times as fast as one listens, but
+# symusic's (0.5.9) never comes back from some short high notes of some soundfonts.
+SECONDS: Final = 5.0
+SHARE: Final = 0.05
 
 
 def find_soundfont() -> Path | None:
@@ -89,7 +92,8 @@ def play(
         raise FugatoError("bad-option", "There is no such soundfont; give an .sf2 or .sf3 file.", os.fspath(font))
     try:
         options = {"soundfont": os.path.abspath(font), "rate": rate}
-        (samples,) = run("play", midi_bytes(score), seconds=SECONDS, what="The synthesiser", **options)
+        limit = SECONDS + SHARE * score.seconds
+        (samples,) = run("play", midi_bytes(score), seconds=limit, what="The synthesiser", **options)
     except FugatoError as e:
         if asked:
             raise FugatoError(e.kind, e.message, os.fspath(font)) from e

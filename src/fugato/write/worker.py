@@ -6,6 +6,7 @@ is a JSON header with the name of the job and a blob; the reply is blobs or an e
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -88,10 +89,22 @@ def main() -> None:
     os.dup2(nothing, 1)
     warnings.simplefilter("ignore")
     header, (data,) = receive(requests)
+    _limit(header["seconds"])
     try:
         send(replies, {}, *JOBS[header["job"]](data, **header["options"]))
     except FugatoError as e:
         send(replies, {"error": [e.kind, e.message]})
+
+
+def _limit(seconds: float) -> None:
+    """End with the processor time that the job has: C++ that never comes back would outlive a parent that was killed."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    limit, hard = math.ceil(used + seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 if __name__ == "__main__":

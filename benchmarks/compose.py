@@ -25,7 +25,8 @@ from fugato.train.phrases import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
-from train_compose import WITHOUT, audited  # noqa: E402
+from build_style import audited  # noqa: E402
+from train_compose import WITHOUT  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "compose.json"
 

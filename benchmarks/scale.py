@@ -166,7 +166,7 @@ def timed(command: list[str], others: list[int], files: int) -> dict[str, Any]:
     worked = watch.end()
     if status not in (0, 1) or not worked:
         raise SystemExit(f"fugato {' '.join(command)} ended with status {status}")
-    held = np.array(watch.megabytes[1:-1])  # while they all were there
+    held = np.array(watch.megabytes[1:-1]).reshape(-1, 1 + len(others))  # while they all were there
     return {
         "exit_status": status,
         "load_before": round(load, 1),

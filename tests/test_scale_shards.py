@@ -128,6 +128,14 @@ def test_shards_are_closed_when_they_are_full(tmp_path: Path, monkeypatch: pytes
     assert [len(_names(p)) for p in sorted((tmp_path / "run" / "manifest").iterdir())] == [8, 8, 4]
 
 
+def test_a_shard_of_many_groups_has_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP", 1)
+    fill(tmp_path / "run", range(20), piece=4)
+    (whole,) = (tmp_path / "run" / "manifest").iterdir()
+    assert _names(whole) == [f"{n:03}.mid" for n in range(20)] and parquet.ParquetFile(whole).num_row_groups == 5
+    assert rows(tmp_path / "run") == [f"{n:03}.mid" for n in range(20) if n % 7 != 3]
+
+
 def test_the_manifest_is_read_while_pieces_are_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = Shards(tmp_path / "run", ASKED, piece=2)
     for number in range(6):

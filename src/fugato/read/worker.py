@@ -22,6 +22,7 @@ from typing import Any
 from fugato.errors import FugatoError
 from fugato.read.frames import receive, send
 from fugato.read.limits import Limits
+from fugato.read.lowered import lower_limit
 from fugato.read.parse import parse
 from fugato.score import Score
 
@@ -101,16 +102,7 @@ def _too_much(limits: Limits) -> str:
 def limit_memory(size: int) -> None:
     """Let allocations beyond `size` bytes fail; Linux counts private data, others (where they can) the address
     space."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    which = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
-    try:
-        _, hard = resource.getrlimit(which)
-        resource.setrlimit(which, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
-    except (OSError, ValueError):
-        return
+    lower_limit("RLIMIT_DATA" if sys.platform == "linux" else "RLIMIT_AS", size)
 
 
 def watch_parent(parent: int) -> None:

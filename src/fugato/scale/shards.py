@@ -340,11 +340,13 @@ def _grouped(paths: Iterable[Path]) -> Iterator[Any]:
     from pyarrow import parquet
 
     held: list[Any] = []
+    size = 0
     for path in paths:
         held.append(parquet.read_table(path))
-        if sum(table.nbytes for table in held) >= GROUP:
+        size += held[-1].nbytes
+        if size >= GROUP:
             yield _joined(held)
-            held = []
+            held, size = [], 0
     if held:
         yield _joined(held)
 

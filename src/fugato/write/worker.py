@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
 from fugato.errors import FugatoError
 from fugato.read.frames import receive, send
+from fugato.read.lowered import lower_limit
 
 TAIL: Final = 1.5  # seconds for the last note to ring
 FADE: Final = 0.3  # of which it fades out for so long
@@ -89,22 +91,12 @@ def main() -> None:
     os.dup2(nothing, 1)
     warnings.simplefilter("ignore")
     header, (data,) = receive(requests)
-    _limit(header["seconds"])
+    # C++ that never comes back would outlive a parent that was killed, and holds the lock that a thread would need to look for it.
+    lower_limit("RLIMIT_CPU", math.ceil(time.process_time() + header["seconds"]))
     try:
         send(replies, {}, *JOBS[header["job"]](data, **header["options"]))
     except FugatoError as e:
         send(replies, {"error": [e.kind, e.message]})
-
-
-def _limit(seconds: float) -> None:
-    """End with the processor time that the job has: C++ that never comes back would outlive a parent that was killed."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    limit, hard = math.ceil(used + seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 if __name__ == "__main__":

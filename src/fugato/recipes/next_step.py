@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fugato.errors import FugatoError
+from fugato.recipes.allocator import freed_memory_kept
 from fugato.recipes.options import check_names
 from fugato.represent.note_events import NoteEvents, events_of_rows
 
@@ -71,6 +72,7 @@ def windows(rows: Sequence[Ints], size: int, most: int, rng: np.random.Generator
     return found[:, :-1].copy(), found[:, -1].copy()
 
 
+@freed_memory_kept()
 def fit(
     network: Any,
     optimiser: Any,

@@ -31,8 +31,8 @@ class Network(nn.Module):
             nn.Conv2d(1, width, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
             nn.MaxPool2d(2),
+            nn.ReLU(),  # the same before or after pooling, and a quarter as much
         )
         self.residual = nn.Sequential(
             _convolution(width, 2 * width),
@@ -57,7 +57,7 @@ class Network(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(batch, 256, 256) -> (batch, n_labels)."""
         x = self.vgg(self.standardise(rows).unsqueeze(1))
-        x = F.max_pool2d(F.relu(self.residual(x) + self.shortcut(x)), 2)
+        x = F.relu(F.max_pool2d(self.residual(x) + self.shortcut(x), 2))
         x = F.relu(torch.cat([x, self.dense(x)], dim=1))
         x = x.mean(dim=(2, 3))
         scores: Tensor = self.output(self.dropout(F.relu(self.hidden(x))))

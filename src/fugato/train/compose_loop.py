@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fugato.errors import FugatoError
+from fugato.recipes.allocator import freed_memory_kept
 from fugato.recipes.remi_transformer import CONTEXT, Network, losses
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
@@ -74,6 +75,7 @@ class _Learner(nn.Module):
         return loss.sum() / steps
 
 
+@freed_memory_kept()
 def fit(
     network: Network,
     phrases: ph.Phrases,

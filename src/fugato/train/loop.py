@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fugato.errors import FugatoError
 from fugato.models import softmax
+from fugato.recipes.allocator import freed_memory_kept
 from fugato.recipes.network import NetworkRecipe
 from fugato.represent.augment import augment as change_chunks
 from fugato.represent.chunks import NOTE_FEATURES
@@ -407,6 +408,7 @@ def fit(
     known = recipe.statistics(training_rows(learn))
     torch.manual_seed(seed)
     network = recipe.build(n_labels, known, settings)
+    network.to(memory_format=torch.channels_last)  # of pictures' filters, whose steps take half the time so on a CPU
     weight = None
     if settings["class_weight"]:
         count = np.bincount(learn.label, minlength=n_labels)
@@ -414,7 +416,7 @@ def fit(
     module = Classifier(recipe, network, settings, weight, seed)
     keeper = _Keeper(folder, settings, progress, watch)
     if not (folder / DONE).exists():
-        with _threads(recipe.threads):
+        with _threads(recipe.threads), freed_memory_kept():
             _run(module, keeper, learn, valid, recipe.kind, settings, folder, seed, devices, nodes, precision)
         if not keeper.history:
             raise FugatoError("bad-data", "There was nothing to learn from.")

@@ -49,6 +49,8 @@ def random_rows(kind: str, n: int) -> NDArray[Any]:
 
     rng = np.random.default_rng(SEED)
     shape = (n * KINDS[kind].size, len(KINDS[kind].columns))
+    if kind == "spectrogram":
+        return rng.integers(0, 256, shape, np.uint8)
     if kind == "pianoroll":
         return (rng.integers(1, 128, shape) * (rng.random(shape) < 0.03)).astype(np.uint8)
     if kind == "note-rows":
@@ -81,7 +83,7 @@ def write_data(name: str, folder: Path) -> None:
 
     from fugato.recipes import recipe as recipe_of
     from fugato.recipes.network import Standardise
-    from fugato.train.loop import EVALUATED, training_rows
+    from fugato.train.loop import at_once, training_rows
 
     recipe = recipe_of("composer", name)
     n = WINDOWS[name] + WINDOWS[name] // 8
@@ -94,7 +96,7 @@ def write_data(name: str, folder: Path) -> None:
         scale = Standardise(known, programs=recipe.kind == "note-chunks")
         windows = scale(torch.from_numpy(windows)).numpy()
     np.save(folder / "keras.npy", windows)
-    extra = {"windows": WINDOWS[name], "labels": LABELS, "validation_batch": EVALUATED}
+    extra = {"windows": WINDOWS[name], "labels": LABELS, "validation_batch": at_once(learn.windows)}
     (folder / "settings.json").write_text(json.dumps({**recipe.settings(), **extra}), encoding="utf-8")
 
 

@@ -497,3 +497,19 @@ def test_a_recipe_that_draws_windows_learns_and_resumes_as_if_it_had_not_stopped
     trained(tmp_path / "stopped", how, watch=lambda epoch, _: epoch == 2, **options)
     (tmp_path / "stopped" / "done.json").unlink()
     same(whole, trained(tmp_path / "stopped", how, resume=True, **options))
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "most"), [("note-rows", loop.EVALUATED), ("spectrogram", 32)])
+def test_windows_are_judged_in_their_order_and_pictures_a_few_at_a_time(kind: str, most: int) -> None:
+    windows, label = invented(kind, 70)
+    sizes = []
+
+    def network(rows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(rows))
+        return torch.nn.functional.one_hot(torch.from_numpy(label)[sum(sizes[:-1]) :][: len(rows)], 3).float() * 50
+
+    assert (probabilities(network, windows, np.arange(70)).argmax(axis=1) == label).all()
+    assert max(sizes) == min(most, 70) and sum(sizes) == 70

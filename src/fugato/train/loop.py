@@ -46,6 +46,7 @@ LAST: Final = "last.ckpt"
 BEST: Final = "best.pt"
 DONE: Final = "done.json"
 EVALUATED: Final = 512  # windows at a time, when nothing is learnt
+HEARD: Final = 2**21  # numbers of such windows together: layers of pictures make many of each
 SEMITONES: Final = 3  # of a transposed window, at most
 ROLLED: Final = 0.1  # of a picture, by which it is shifted at most
 
@@ -475,7 +476,7 @@ def _run(
             sampler=_Order(training, int(settings.get("epoch_windows", 0))),
             collate_fn=_as_it_is,
         ),
-        DataLoader(_Windows(valid, kind, False, seed), EVALUATED, collate_fn=_as_it_is),
+        DataLoader(_Windows(valid, kind, False, seed), at_once(valid.windows), collate_fn=_as_it_is),
     ]
     quiet = logging.getLogger("lightning.pytorch")
     level, on_interrupt = quiet.level, signal.getsignal(signal.SIGINT)
@@ -520,12 +521,18 @@ def training_rows(examples: Examples) -> NDArray[Any]:
     return taken.reshape(-1, taken.shape[-1])
 
 
+def at_once(windows: Windows) -> int:
+    """How many windows a network that does not learn just now is given together."""
+    numbers: int = windows.size * windows.rows.shape[1]
+    return max(min(EVALUATED, HEARD // numbers), 1)
+
+
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def probabilities(network: Any, windows: Windows, which: Ints) -> NDArray[np.float64]:
     """What a network says of windows, shape=(len(which), n_labels)."""
-    found = []
-    for start in range(0, len(which), EVALUATED):
-        rows = torch.from_numpy(windows.take(which[start : start + EVALUATED]))
+    found, size = [], at_once(windows)
+    for start in range(0, len(which), size):
+        rows = torch.from_numpy(windows.take(which[start : start + size]))
         found.append(softmax(network(rows).numpy().astype(np.float64)))
     return np.concatenate(found)
 

@@ -1,0 +1,97 @@
+"""Processor time of a training step of the published networks, with memory given back to the system and kept.
+
+    python benchmarks/steps.py [RECIPE ...] [--rounds N]
+
+Each measurement is a process of its own with one thread, kept and given back by turns; the windows are random numbers. Writes
+benchmarks/results/steps.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from keras_speed import LABELS, random_rows
+
+RESULT: Final = Path(__file__).parent / "results" / "steps.json"
+RECIPES: Final = ("lstm", "bilstm-attention", "note-lstm", "note-transformer", "pianoroll-cnn", "spectrogram-cnn")
+STEPS: Final = 8
+WARM: Final = 3
+
+
+def measured(name: str, kept: bool) -> dict[str, float]:
+    """Seconds of processor time and page faults of a step."""
+    import torch
+    import torch.nn.functional as F
+
+    from fugato.recipes import recipe as recipe_of
+    from fugato.recipes.allocator import freed_memory_kept
+    from fugato.represent.windows import KINDS
+
+    torch.set_num_threads(1)
+    recipe = recipe_of("composer", name)
+    settings = recipe.settings(budget="small" if "small" in recipe.BUDGETS else "full")
+    size, n = KINDS[recipe.kind].size, int(settings["batch_size"])
+    rows = random_rows(recipe.kind, n)
+    network = recipe.build(LABELS, recipe.statistics(rows), settings).to(memory_format=torch.channels_last)
+    network.train()
+    batch = torch.from_numpy(rows.reshape(n, size, -1))
+    label = torch.from_numpy(np.arange(n) % LABELS)
+    optimiser = torch.optim.Adam(network.parameters())
+    with freed_memory_kept() if kept else contextlib.nullcontext():
+        for step in range(WARM + STEPS):
+            if step == WARM:
+                began, faults = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            optimiser.zero_grad()
+            F.cross_entropy(network(batch), label).backward()
+            optimiser.step()
+        took = (time.process_time() - began) / STEPS
+        return {"seconds": took, "faults": (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / STEPS}
+
+
+def asked(name: str, kept: bool) -> dict[str, Any]:
+    command = [sys.executable, __file__, name, "--once", "kept" if kept else "given back"]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--once", choices=("kept", "given back"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.once:
+        print(json.dumps(measured(args.recipes[0], args.once == "kept")))
+        return
+    table = {}
+    for name in args.recipes:
+        rounds = [(asked(name, False), asked(name, True)) for _ in range(args.rounds)]
+        row = {}
+        for key, some in zip(("given back", "kept"), zip(*rounds, strict=True), strict=True):
+            row[key] = {
+                "seconds": round(statistics.median(one["seconds"] for one in some), 4),
+                "page_faults": round(statistics.median(one["faults"] for one in some)),
+            }
+        row["share"] = round(statistics.median(kept["seconds"] / back["seconds"] for back, kept in rounds), 3)
+        table[name] = row
+        print(name, row, flush=True)
+    result = {"command": "python benchmarks/steps.py", "cpus": os.cpu_count(), "threads": 1, "recipes": table}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import LSTM, NetworkRecipe, Published, Standardise, Statistics, dense
 from fugato.represent.chunks import SIZE
 
@@ -26,7 +27,7 @@ class Network(nn.Module):
         self.attention = nn.Linear(2 * units, 1, bias=False)
         nn.init.normal_(self.attention.weight, std=0.05)
         self.step_bias = nn.Parameter(torch.zeros(SIZE))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(2 * units, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from fugato.compose.published import frequencies
 from fugato.errors import FugatoError
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.next_step import check_settings, events_of, fit, onnx_of, windows
 from fugato.represent.note_events import LENGTHS, MOST_AT_ONCE, STEPS, sounds, symbol_of
 
@@ -53,11 +54,11 @@ class NextSound(nn.Module):
         self.lstm = nn.LSTM(1, units, num_layers=3, dropout=dropout, batch_first=True)
         self.head = nn.Sequential(
             nn.BatchNorm1d(units),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(units, dense),
             nn.ReLU(),
             nn.BatchNorm1d(dense),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(dense, n_words),
         )
 

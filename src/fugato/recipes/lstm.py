@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import LSTM, NetworkRecipe, Published, Standardise, Statistics, dense
 
 
@@ -20,7 +21,7 @@ class Network(nn.Module):
         super().__init__()
         self.standardise = Standardise(known, programs=True)
         self.recurrent = LSTM(len(known.columns), units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(units, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

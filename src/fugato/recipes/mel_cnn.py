@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Standardise, Statistics, dense
 
 
@@ -48,7 +49,7 @@ class Network(nn.Module):
         widths = (width, width * 4 // 3, width * 8 // 3, width * 4, width * 16 // 3)
         self.stem = nn.Sequential(nn.Conv2d(1, width, 5, (2, 1), 2, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.blocks = nn.Sequential(*(_Residual(a, b) for a, b in itertools.pairwise(widths)))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(2 * widths[-1], n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

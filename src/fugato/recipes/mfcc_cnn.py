@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Published, Standardise, Statistics, dense
 
 FILTERS = 32
@@ -48,7 +49,7 @@ class Network(nn.Module):
         self.standardise = Standardise(known)
         self.blocks = nn.Sequential(_Block(1, 3), _Block(FILTERS, 3), _Block(FILTERS, 2))
         self.hidden = nn.ModuleList([dense(FILTERS * 15, 128), dense(128, 64), dense(64, 32)])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(32, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

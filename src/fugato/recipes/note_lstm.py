@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import LSTM, NetworkRecipe, Published, Standardise, Statistics, dense
 
 
@@ -23,7 +24,7 @@ class Network(nn.Module):
         sizes = (len(known.columns), units, units * 15 // 4, units * 15 // 2)  # 32, 120, 240 as published
         self.standardise = Standardise(known)
         self.recurrent = nn.ModuleList(LSTM(a, b) for a, b in pairwise(sizes))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.hidden = dense(sizes[-1], 120)
         self.output = dense(120, n_labels)
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Standardise, Statistics, dense
 from fugato.represent.chunks import SIZE
 
@@ -30,8 +31,9 @@ class Network(nn.Module):
             units, HEADS, 4 * units, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         layer.self_attn.dropout = 0.0  # drawing for every pair of notes would take a third of a step
+        layer.dropout = layer.dropout1 = layer.dropout2 = Dropout(dropout)
         self.encoder = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(units), enable_nested_tensor=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(units, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Statistics
 from fugato.represent.onsets import COLUMNS, SIZES, SYMBOLS
 
@@ -32,7 +33,7 @@ class _Block(nn.Module):
         self.before, self.between = nn.BatchNorm1d(width), nn.BatchNorm1d(width)
         self.first = nn.Conv1d(width, width, 5, padding=2 * dilation, dilation=dilation)
         self.second = nn.Conv1d(width, width, 5, padding=2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, steps) -> the same."""
@@ -60,7 +61,7 @@ class Network(nn.Module):
         self.late = nn.Sequential(_Block(widths[2], 1, dropout), _Block(widths[2], 4, dropout))
         self.last = nn.BatchNorm1d(widths[2])
         self.attention = nn.Linear(widths[2], HEADS)
-        self.dropout = nn.Dropout(0.4)
+        self.dropout = Dropout(0.4)
         self.output = nn.Linear((HEADS + 1) * widths[2], n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Published, Standardise, Statistics, dense
 from fugato.represent.pianoroll import SIZE
 
@@ -25,19 +26,20 @@ class Network(nn.Module):
         super().__init__()
         self.standardise = Standardise(known)
         sizes = (len(known.columns), *FILTERS)
-        self.convolutions = nn.ModuleList(nn.Conv1d(a, b, KERNEL) for a, b in zip(sizes, FILTERS, strict=False))
+        # Of two dimensions, one of them 1: those of one dimension and their pooling take a CPU half as long again.
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, (1, KERNEL)) for a, b in zip(sizes, FILTERS, strict=False))
         for layer in self.convolutions:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.hidden = nn.ModuleList((dense(FILTERS[-1] * (SIZE >> len(FILTERS)), 64), dense(64, 64)))
         self.output = dense(64, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(batch, 200, 128) -> (batch, n_labels)."""
-        x = self.standardise(rows).transpose(1, 2)
+        x = self.standardise(rows).transpose(1, 2).unsqueeze(2)
         for layer in self.convolutions:
-            x = F.max_pool1d(self.dropout(F.relu(layer(F.pad(x, (KERNEL - 1, 0))))), 2)
+            x = F.max_pool2d(self.dropout(F.relu(layer(F.pad(x, (KERNEL - 1, 0))))), (1, 2))
         x = x.flatten(1)
         for hidden in self.hidden:
             x = self.dropout(F.relu(hidden(x)))

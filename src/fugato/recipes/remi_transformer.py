@@ -1,9 +1,8 @@
 """remi-transformer: a decoder over compound steps, a note or a bar at a time.
 
 In:     `fugato.represent.tokens`: 512 steps with ten columns each, and beside each step what is known of its piece.
-Net:    sum of embeddings; pre-normalised blocks of causal attention with rotary positions (Su et al., "RoFormer", 2021) and a GELU layer,
-as
-        in GPT-2; then the five attributes of the next step in turn, each from the state and the attributes before it (Hsiao et al.,
+Net:    sum of embeddings; pre-normalised blocks of causal attention with rotary positions (Su et al., "RoFormer", 2021) and a GELU
+        layer, as in GPT-2; then the five attributes of the next step in turn, each from the state and those before it (Hsiao et al.,
         "Compound Word Transformer", AAAI 2021; Dong et al., "Multitrack Music Transformer", ICASSP 2023).
 Train:  Muon and AdamW (`fugato.train.muon`), cross-entropy with label smoothing over all attributes; pieces transposed by -5..6
         semitones to C major or A minor, so that every key is learnt from all pieces, a seventh of the samples elsewhere; composer, period
@@ -24,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fugato.errors import FugatoError
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.options import check_names
 from fugato.represent.tokens import BAR, CONTROLS, END, EVENT, FAMILIES, N_ATTRIBUTES, VOCABULARY
 
@@ -100,7 +100,7 @@ class Block(nn.Module):
             nn.Linear(units, 4 * units),
             nn.Linear(4 * units, units),
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Tensor, turn: tuple[Tensor, Tensor], past: Tensor | None, mask: Tensor | None
@@ -143,7 +143,7 @@ class Network(nn.Module):
         sizes = [*VOCABULARY, n_styles + 1, n_periods + 1, *[FAMILIES] * (len(CONTROLS) - 2)]
         self.embed = nn.EmbeddingBag(sum(sizes), units, mode="sum")
         self.register_buffer("offset", torch.tensor([0, *sizes[:-1]]).cumsum(0), persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(units, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(units)
         self.heads = Heads(units, int(settings["head_units"]))

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fugato.recipes.dropout import Dropout
 from fugato.recipes.network import NetworkRecipe, Published, Standardise, Statistics, dense
 
 
@@ -51,7 +52,7 @@ class Network(nn.Module):
             _convolution(4 * width, 2 * width),
         )
         self.hidden = dense(4 * width, 64)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = dense(64, n_labels)
 
     def forward(self, rows: Tensor) -> Tensor:

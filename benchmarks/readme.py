@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keras_speed import table as keras_table
+
 from fugato.models import list_models
 from fugato.study import compose_table
 from fugato.study.benchmark import markdown
@@ -316,6 +318,20 @@ def style() -> str:
     )
 
 
+def speed_of_training() -> str:
+    """Epochs beside Keras's, and what keeping memory saves."""
+    keras, steps = load("keras_speed"), load("steps")["recipes"]
+    versions = keras["machine"]["versions"]
+    theirs, ours = versions["keras side"], versions["fugato side"]
+    shares = ", ".join(f"`{name}` {row['share']:.2f}" for name, row in steps.items())
+    return (
+        f"{keras_table(keras)}\n\nPyTorch {ours['torch']} and Lightning {ours['lightning']} beside Keras {theirs['keras']} on TensorFlow "
+        f"{theirs['tensorflow']}, {keras['machine']['cpus']} cores, epochs by turns. Made by `python benchmarks/keras_speed.py`.\n\n"
+        "A step's processor time with memory kept, of what it takes where each large tensor is given back to the system and asked for "
+        f"anew: {shares}. Made by `python benchmarks/steps.py`.\n"
+    )
+
+
 def composed() -> str:
     """What systems that compose are worth, in full."""
     table = load("compose")
@@ -352,6 +368,7 @@ def main() -> None:
     replace(ROOT / "docs" / "style-space.md", "style", style())
     replace(ROOT / "docs" / "genre.md", "genres", genre_table(load("genres_protocols")))
     replace(ROOT / "README.md", "published", how_we_measure()["published"])
+    replace(ROOT / "docs" / "train-and-tune.md", "speed", speed_of_training())
     if (RESULTS / "compose.json").exists():
         replace(ROOT / "README.md", "composed", composed_in_short())
         replace(ROOT / "docs" / "systems-that-compose.md", "compose", composed())

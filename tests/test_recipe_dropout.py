@@ -51,3 +51,7 @@ def test_nothing_is_dropped_out_of_training_or_without_a_chance() -> None:
     x = torch.randn(10)
     assert Dropout(0.5).eval()(x) is x and Dropout(0.0).train()(x) is x
     assert repr(Dropout(0.25)) == "Dropout(p=0.25)"
+
+
+def test_the_highest_chance_leaves_finite_numbers() -> None:
+    assert torch.isfinite(_drawn(7, torch.ones(100_000), 0.999_999)).all()

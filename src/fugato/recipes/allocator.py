@@ -12,9 +12,7 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1
 MMAP_THRESHOLD: Final = -3
 MOST: Final = 2**31 - 1  # an int's
-USUAL: Final = (
-    32 * 2**20
-)  # where glibc's own threshold ends that rises with the blocks given back (DEFAULT_MMAP_THRESHOLD_MAX)
+USUAL: Final = 32 * 2**20  # where glibc's own threshold ends, which rises with the blocks that are given back
 
 
 @contextmanager

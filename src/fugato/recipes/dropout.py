@@ -20,7 +20,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.cut = round(p * LEVELS)
+        self.cut = min(round(p * LEVELS), LEVELS - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape; the memory's layout stays."""

@@ -46,6 +46,11 @@ def chosen(name: str, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], int]:
     return played.filter(composers=many), ("ngram-linear",), 5
 
 
+def in_order(rows: dict[str, Any], recipes: tuple[str, ...]) -> dict[str, Any]:
+    """Rows of a table by recipe, those judged together last."""
+    return {name: rows[name] for name in (*recipes, *(name for name in rows if name not in recipes)) if name in rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("four", "nine", "maestro"))
@@ -77,6 +82,7 @@ def main() -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
         for name, row in before["recipes"].items():
             table["recipes"][name] = {**row, **table["recipes"].get(name, {})}
+    table["recipes"] = in_order(table["recipes"], chosen(args.what, pieces)[1])
     path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(markdown(table))
 

@@ -20,7 +20,7 @@ from composers import FOUR, RESULTS, corpora
 
 from fugato.corpus import Corpus, audit, load_corpus
 from fugato.models.names import home
-from fugato.study.benchmark import benchmark, markdown
+from fugato.study.benchmark import DRAWS, benchmark, markdown
 
 OF_FOUR = ("ngram-linear", "lstm", "bilstm-attention", "note-transformer", "pianoroll-cnn", "spectrogram-cnn")
 OF_NINE = (
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--recipes", help="only these, by commas")
     parser.add_argument("--protocols", default="published,filed,honest", help="'filed' is for nine alone")
     parser.add_argument("--budget", default="small")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of published protocols that split few files")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("fugato.train.loop").setLevel(logging.DEBUG)
@@ -68,7 +69,7 @@ def main() -> None:
         recipes = tuple(args.recipes.split(","))
     protocols = args.protocols.split(",")
     out = home() / "benchmark" / args.what
-    options: dict[str, Any] = {"recipes": recipes, "folds": folds, "budget": args.budget}
+    options: dict[str, Any] = {"recipes": recipes, "folds": folds, "budget": args.budget, "draws": args.draws}
     if args.what == "nine" and "published" in protocols:  # the publication had the train folder alone
         learnt = pieces.filter(lambda piece: piece.split == "train")
         as_published = benchmark("composer", learnt, out=out / "train", protocols=("published",), **options)

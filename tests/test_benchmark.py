@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import symusic
 
 pytest.importorskip("torch", reason="training needs the extra train")
 
@@ -84,6 +85,64 @@ def test_a_heavy_network_is_judged_on_the_first_of_the_folds_and_the_table_says_
     assert linear["pieces"] == n and network["pieces"] == network["of"] < n / 2
     assert table["recipes"][" + ".join(RECIPES)]["honest"]["pieces"] == network["pieces"], "those that both judged"
     assert [line.count("(one fold)") for line in markdown(table).splitlines()[2:]] == [0, 1, 0]
+
+
+def _tunes(folder: Path, notes: tuple[int, ...]) -> Path:
+    """Three composers with a tune of each of these lengths."""
+    rng = np.random.default_rng(0)
+    for name, scale in (("Major", (0, 2, 4, 5, 7, 9, 11)), ("Five", (0, 2, 4, 7, 9)), ("Whole", (0, 2, 4, 6, 8, 10))):
+        (folder / name).mkdir(parents=True)
+        for number, n in enumerate(notes):
+            track = symusic.Track()
+            for k, step in enumerate(rng.integers(0, 2 * len(scale), n)):
+                pitch = 60 + 12 * (step // len(scale)) + scale[step % len(scale)]
+                track.notes.append(symusic.Note(240 * k, 230, int(pitch), 80))
+            score = symusic.Score(480)
+            score.tracks.append(track)
+            score.dump_midi(folder / name / f"{number}.mid")
+    return folder
+
+
+@pytest.fixture
+def tiny_lstm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(recipe("composer", "lstm").BUDGETS, "small", {"epochs": 1, "units": 4})
+
+
+def test_few_files_are_drawn_as_often_as_is_asked_and_windows_once(
+    small: None, tiny_lstm: None, tmp_path: Path
+) -> None:
+    music = _tunes(tmp_path / "music", (850,) * 8)
+    names, options = ("lstm", "note-lstm"), {"protocols": ("published",), "fuse": (), "jobs": 1}
+    tables = [benchmark("composer", music, out=tmp_path / "out", recipes=names, draws=n, **options) for n in (1, 3)]
+    drawn = [[table["recipes"][name]["published protocol"]["accuracies"] for name in names] for table in tables]
+    assert [[len(one) for one in both] for both in drawn] == [[1, 1], [3, 1]]
+    assert drawn[0][0] == drawn[1][0][:1], "the first draw is the publication's"
+
+
+def test_a_recipe_that_the_collection_does_not_suffice_for_costs_the_others_nothing(
+    tiny_lstm: None, tmp_path: Path
+) -> None:
+    music = _tunes(tmp_path / "music", (420, 120, 120, 420, 120, 120))
+    options: dict[str, Any] = {"folds": 3, "draws": 2, "jobs": 1}
+    table = benchmark("composer", music, out=tmp_path / "out", recipes=("lstm", "ngram-linear"), **options)
+    network, linear = (table["recipes"][name] for name in ("lstm", "ngram-linear"))
+    assert set(network["not measured"]) == {"published protocol", "honest"}
+    assert "too short" in network["not measured"]["honest"] and "honest" not in network
+    assert linear["honest"]["pieces"] == 18 and "not measured" not in linear
+    assert "lstm, honest, is not measured. Its pieces are too few" in markdown(table)
+    with pytest.raises(FugatoError, match="too few, or too short") as caught:
+        benchmark("composer", music, out=tmp_path / "alone", recipes=("lstm",), **options)
+    assert caught.value.kind == "bad-data"
+
+
+def test_a_fold_without_a_long_piece_is_passed_over(tiny_lstm: None, tmp_path: Path) -> None:
+    music = _tunes(tmp_path / "music", (420,) * 4 + (120,) * 12)
+    table = benchmark(
+        "composer", music, out=tmp_path / "out", recipes=("lstm",), protocols=("honest",), folds=16, jobs=1
+    )
+    honest = table["recipes"]["lstm"]["honest"]
+    assert honest["pieces"] == 12 < honest["of"] == 48
+    assert len(list((tmp_path / "out" / "lstm" / "honest").glob("*/result.npz"))) <= 12, "of 16 folds"
 
 
 def test_a_second_run_trains_nothing_again(
@@ -172,6 +231,7 @@ def test_a_collections_own_folders_are_judged_apart(small: None, styled_folder: 
     [
         ({"recipes": ("nothing",)}, "no recipe 'nothing'"),
         ({"protocols": ("kind",)}, "no protocol kind"),
+        ({"draws": 0}, "draws is 0"),
         ({"folds": 1}, "at least 2"),
         ({"composers": ("Bach",)}, "only one composer"),
     ],

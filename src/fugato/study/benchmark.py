@@ -12,7 +12,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,8 @@ from fugato.write.place import make_folder
 # Judged on one fold alone under the small budget: a training takes them some twenty minutes on two cores, or more.
 HEAVY: Final = ("bilstm-attention", "note-lstm", "note-transformer", "pianoroll-cnn", "spectrogram-cnn", "onset-cnn")
 PUBLISHED_PIECES: Final = 120  # a composer, of the study of four
-MIXED_SEEDS: Final = (42, 1, 2, 3, 4)  # the first is the publication's
+DRAWS: Final = 5
+FIRST_SEED: Final = 42  # the publication's
 QUARTERS: Final = 4
 PROTOCOLS: Final = ("published", "filed", "honest")
 SIDES: Final = {"train": 0, "dev": 1, "valid": 1, "validation": 1, "test": 2}  # names that collections give their sides
@@ -63,6 +65,7 @@ class _Task:
     budget: str
     seed: int
     jobs: int
+    draws: int
     progress: Progress | None
 
     @cached_property
@@ -88,6 +91,7 @@ def benchmark(
     budget: str = "small",
     random_seed: int = 0,
     jobs: int = 2,
+    draws: int = DRAWS,
     fuse: Sequence[tuple[str, str]] = (("ngram-linear", "spectrogram-cnn"),),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -110,6 +114,8 @@ def benchmark(
     budget : "full" or "small"
     random_seed, jobs, progress
         As `fugato.train.train`.
+    draws : int
+        How often a published protocol is drawn that splits few files at random, at least once.
     fuse : sequence of pairs of recipes
         Judged together as well, where both were.
 
@@ -132,8 +138,12 @@ def benchmark(
         )
     if folds < 2:
         raise FugatoError("bad-option", f"folds is {folds}; it must be at least 2.")
+    if draws < 1:
+        raise FugatoError("bad-option", f"draws is {draws}; it must be at least 1.")
     target = make_folder(out)
     corpus = select(load_corpus(data), composers=composers, without=without)
+    if "filed" in protocols:
+        _own_sides(corpus)
     grouped = corpus
     if any(piece.group is None for piece in corpus):
         grouped = corpus.with_groups(work_groups(corpus, jobs=jobs))
@@ -147,6 +157,7 @@ def benchmark(
         budget,
         random_seed,
         jobs,
+        draws,
         progress,
     )
     shared.folds.check(works)
@@ -167,18 +178,36 @@ def benchmark(
         if is_network and how.published is not None:
             row["published figure"] = {"accuracy": how.published.accuracy, "on": how.published.corpus}
         if "published" in protocols:
-            row["published protocol"] = _published(how, shared) if is_network else _random_files(how, shared)
+            with _said(row, "published protocol", how.NAME):
+                row["published protocol"] = _published(how, shared) if is_network else _random_files(how, shared)
         if "filed" in protocols:
-            row["filed"] = _filed(how, shared)
+            with _said(row, "filed", how.NAME):
+                row["filed"] = _filed(how, shared)
         if "honest" in protocols:
-            row["honest"], heard[how.NAME] = _honest(how, shared)
+            with _said(row, "honest", how.NAME):
+                row["honest"], heard[how.NAME] = _honest(how, shared)
         table["recipes"][how.NAME] = row
         _write(target, table)
+    reasons = [reason for row in table["recipes"].values() for reason in row.get("not measured", {}).values()]
+    if reasons and len(reasons) == len(hows) * len(set(protocols)):
+        raise FugatoError("bad-data", reasons[0], corpus.name)
     for pair in fuse:
         if all(name in heard for name in pair):
             table["recipes"][" + ".join(pair)] = {"honest": _fused(heard, pair, shared)}
     _write(target, table)
     return table
+
+
+@contextmanager
+def _said(row: dict[str, Any], name: str, recipe: str) -> Iterator[None]:
+    """What the collection does not suffice for is said in the row; the others are measured nonetheless."""
+    try:
+        yield
+    except FugatoError as e:
+        if e.kind != "bad-data":
+            raise
+        row.setdefault("not measured", {})[name] = e.message
+        _log.warning("%s, %s: %s", recipe, name, e.message)
 
 
 # -- the honest way ----------------------------------------------------------------------------------------------------
@@ -235,13 +264,17 @@ def _network_folds(how: Any, task: _Task, split: Split, most: int) -> list[dict[
             results.append(found)
             continue
         learn, judge = np.flatnonzero((part != judged_part) & (part >= 0)), np.flatnonzero(part == judged_part)
+        if not len(judge):
+            continue
         some, stop = networks.divide(learn, labels, works, ids, task.seed)
         tell = task.stage(f"{how.NAME}, fold {number + 1}")
         trained, result = _judged(how, task, windows, label, (some, stop, judge), settings, folder, tell)
         result["latency"] = np.array(
-            _latency(how, task, _network_parts(trained.network, windows)) if number == 0 else 0.0
+            _latency(how, task, _network_parts(trained.network, windows)) if not results else 0.0
         )
         results.append(_keep(folder, key, result))
+    if not results:
+        raise FugatoError("bad-data", "None of the pieces to judge is long enough.")
     return results
 
 
@@ -257,6 +290,7 @@ def _judged(
 ) -> tuple[Any, dict[str, Any]]:
     """A network that learnt from some pieces and stopped by others, and what it said of the windows and pieces of the third side."""
     learn, stop, judge = sides
+    _check_sides(*(windows.of_pieces(side) for side in sides))
     options = {"seed": task.seed, "resume": True}
     trained = networks.run(how, windows, label, len(task.names), learn, stop, settings, folder, tell, options)
     which = windows.of_pieces(judge)
@@ -270,6 +304,12 @@ def _judged(
         "seconds": np.array(trained.seconds),
         "parameters": np.array(n_parameters(trained.network)),
     }
+
+
+def _check_sides(learn: Sized, stop: Sized, judge: Sized) -> None:
+    for side, use in ((learn, "learn from"), (stop, "stop by"), (judge, "be judged by")):
+        if not len(side):
+            raise FugatoError("bad-data", f"Its pieces are too few, or too short: no window is left to {use}.")
 
 
 def _direct_folds(how: Any, task: _Task, split: Split) -> list[dict[str, Any]]:
@@ -311,11 +351,17 @@ def _judged_parts(split: Split) -> list[int]:
 # -- by the collection's own folders -------------------------------------------------------------------------------------
 
 
+def _own_sides(corpus: Corpus) -> dict[str, int]:
+    """The place in learning, stopping and judging that a collection's own folders give each piece, by its id."""
+    side = {piece.id: SIDES.get(piece.split.lower(), -1) for piece in corpus}
+    if set(side.values()) != {0, 1, 2}:
+        raise FugatoError("bad-data", "It has no folders train, dev and test of its own.", corpus.name)
+    return side
+
+
 def _filed(how: Any, task: _Task) -> dict[str, Any]:
     """Accuracy on the collection's own test folder, over windows and over pieces."""
-    side = {piece.id: SIDES.get(piece.split.lower(), -1) for piece in task.corpus}
-    if set(side.values()) != {0, 1, 2}:
-        raise FugatoError("bad-data", "It has no folders train, dev and test of its own.", task.corpus.name)
+    side = _own_sides(task.corpus)
     folder = task.out / how.NAME / "filed"
     if hasattr(how, "kind"):
         windows, labels, _ = _windows(how, task)
@@ -355,9 +401,18 @@ def _published(how: Any, task: _Task) -> dict[str, Any]:
     from fugato.study.protocols import SAYS
 
     protocol = how.published.protocol if how.published is not None else "mixed-chunks"
-    draws = [
-        _draw(how, task, protocol, seed) for seed in (MIXED_SEEDS if protocol == "mixed-chunks" else MIXED_SEEDS[:1])
-    ]
+    others = range(1, task.draws) if protocol == "mixed-chunks" else ()
+    draws: list[dict[str, Any]] = []
+    unusable: FugatoError | None = None
+    for seed in (FIRST_SEED, *others):
+        try:
+            draws.append(_draw(how, task, protocol, seed))
+        except FugatoError as e:  # too few files for this draw: others may have one of every side
+            if e.kind != "bad-data":
+                raise
+            unusable = e
+    if unusable is not None and not draws:
+        raise unusable
     accuracies = [metrics.accuracy(draw["truth"], draw["named"]) for draw in draws]
     out = {
         "protocol": f"{protocol}: {SAYS[protocol]}",
@@ -370,14 +425,17 @@ def _published(how: Any, task: _Task) -> dict[str, Any]:
         "epochs": [int(d["epochs"]) for d in draws],
         "best epochs": [int(d["best_epoch"]) for d in draws],
     }
-    if protocol == "mixed-chunks":
-        out["quarters"] = _quarters(draws)
+    if protocol == "mixed-chunks" and (quarters := _quarters(draws)):
+        out["quarters"] = quarters
     _log.info("%s, as published: %.4f %s", how.NAME, out["accuracy"], out["accuracies"])
     return out
 
 
 def _quarters(draws: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
-    """Accuracy along the judged windows of a composer, which are sorted by start: in the last of them only the longest pieces sound."""
+    """Accuracy along the judged windows of a composer, which are sorted by start: in the last of them only the longest pieces sound.
+
+    Empty where no composer has so many windows.
+    """
     parts: list[list[tuple[float, float]]] = [[] for _ in range(QUARTERS)]
     for draw in draws:
         for label in np.unique(draw["truth"]):
@@ -386,6 +444,8 @@ def _quarters(draws: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
                 if len(which):
                     right = float((draw["named"][which] == label).mean())
                     part.append((right, float(draw["pieces"][which].mean())))
+    if not all(parts):
+        return {}
     return {
         "accuracy": [round(float(np.mean([right for right, _ in part])), 4) for part in parts],
         "lowest": [round(min(right for right, _ in part), 4) for part in parts],
@@ -410,6 +470,7 @@ def _draw(how: Any, task: _Task, protocol: str, seed: int) -> dict[str, Any]:
         windows_per_composer=int(settings["windows_per_composer"]),
         seed=seed,
     )
+    _check_sides(*sides)
     folder = task.out / how.NAME / "published" / f"draw-{seed}"
     sizes = [len(side) for side in sides]
     key = {"settings": settings, "protocol": protocol, "hop": hop, "windows": sizes}
@@ -579,6 +640,10 @@ def markdown(table: dict[str, Any]) -> str:
             str(honest.get("latency ms", "")),
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    for name, row in table["recipes"].items():
+        lines += [
+            f"\n{name}, {cell}, is not measured. {reason}" for cell, reason in row.get("not measured", {}).items()
+        ]
     return "\n".join(lines) + "\n"
 
 

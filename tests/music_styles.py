@@ -86,6 +86,20 @@ def write_collection(root: Path, seeds: Sequence[int], composers: Sequence[str] 
     return root
 
 
+def write_tunes(root: Path, lengths: Sequence[int]) -> Path:
+    """A folder of three composers with a tune of each of these numbers of notes: eighths, all as long, each composer in a scale."""
+    rng = np.random.default_rng(0)
+    for composer, scale in (("Major", MAJOR), ("Five", (0, 2, 4, 7, 9)), ("Whole", (0, 2, 4, 6, 8, 10))):
+        (root / composer).mkdir(parents=True)
+        for number, n in enumerate(lengths):
+            octave, step = np.divmod(rng.integers(0, 2 * len(scale), n), len(scale))
+            tune = Score.from_notes(
+                np.arange(n) / 2, np.full(n, 0.5), 60 + 12 * octave + np.array(scale)[step], beats="notated"
+            )
+            (root / composer / f"{number}.mid").write_bytes(midi_of(tune))
+    return root
+
+
 def musicxml_of(score: Score) -> bytes:
     """A MusicXML document of a Score in 4/4 on a grid of sixteenths."""
     measures = []

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import symusic
 
 pytest.importorskip("torch", reason="training needs the extra train")
 
@@ -24,6 +23,8 @@ from fugato.study import benchmark as room
 from fugato.study.benchmark import benchmark, markdown
 from fugato.study.protocols import pieces_within, published
 from fugato.train.store import Windows
+
+from .music_styles import write_tunes
 
 RECIPES = ("ngram-linear", "note-lstm")
 
@@ -87,22 +88,6 @@ def test_a_heavy_network_is_judged_on_the_first_of_the_folds_and_the_table_says_
     assert [line.count("(one fold)") for line in markdown(table).splitlines()[2:]] == [0, 1, 0]
 
 
-def _tunes(folder: Path, notes: tuple[int, ...]) -> Path:
-    """Three composers with a tune of each of these lengths."""
-    rng = np.random.default_rng(0)
-    for name, scale in (("Major", (0, 2, 4, 5, 7, 9, 11)), ("Five", (0, 2, 4, 7, 9)), ("Whole", (0, 2, 4, 6, 8, 10))):
-        (folder / name).mkdir(parents=True)
-        for number, n in enumerate(notes):
-            track = symusic.Track()
-            for k, step in enumerate(rng.integers(0, 2 * len(scale), n)):
-                pitch = 60 + 12 * (step // len(scale)) + scale[step % len(scale)]
-                track.notes.append(symusic.Note(240 * k, 230, int(pitch), 80))
-            score = symusic.Score(480)
-            score.tracks.append(track)
-            score.dump_midi(folder / name / f"{number}.mid")
-    return folder
-
-
 @pytest.fixture
 def tiny_lstm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(recipe("composer", "lstm").BUDGETS, "small", {"epochs": 1, "units": 4})
@@ -111,7 +96,7 @@ def tiny_lstm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_files_are_drawn_as_often_as_is_asked_and_windows_once(
     small: None, tiny_lstm: None, tmp_path: Path
 ) -> None:
-    music = _tunes(tmp_path / "music", (850,) * 8)
+    music = write_tunes(tmp_path / "music", (850,) * 8)
     names, options = ("lstm", "note-lstm"), {"protocols": ("published",), "fuse": (), "jobs": 1}
     tables = [benchmark("composer", music, out=tmp_path / "out", recipes=names, draws=n, **options) for n in (1, 3)]
     drawn = [[table["recipes"][name]["published protocol"]["accuracies"] for name in names] for table in tables]
@@ -122,7 +107,7 @@ def test_few_files_are_drawn_as_often_as_is_asked_and_windows_once(
 def test_a_recipe_that_the_collection_does_not_suffice_for_costs_the_others_nothing(
     tiny_lstm: None, tmp_path: Path
 ) -> None:
-    music = _tunes(tmp_path / "music", (420, 120, 120, 420, 120, 120))
+    music = write_tunes(tmp_path / "music", (420, 120, 120, 420, 120, 120))
     options: dict[str, Any] = {"folds": 3, "draws": 2, "jobs": 1}
     table = benchmark("composer", music, out=tmp_path / "out", recipes=("lstm", "ngram-linear"), **options)
     network, linear = (table["recipes"][name] for name in ("lstm", "ngram-linear"))
@@ -136,7 +121,7 @@ def test_a_recipe_that_the_collection_does_not_suffice_for_costs_the_others_noth
 
 
 def test_a_fold_without_a_long_piece_is_passed_over(tiny_lstm: None, tmp_path: Path) -> None:
-    music = _tunes(tmp_path / "music", (420,) * 4 + (120,) * 12)
+    music = write_tunes(tmp_path / "music", (420,) * 4 + (120,) * 12)
     table = benchmark(
         "composer", music, out=tmp_path / "out", recipes=("lstm",), protocols=("honest",), folds=16, jobs=1
     )

@@ -27,7 +27,7 @@ from fugato.represent import tokens as t  # noqa: E402
 from fugato.score import Meter, Score  # noqa: E402
 from fugato.train.compose import train_compose  # noqa: E402
 
-from .music_styles import styled  # noqa: E402
+from .music_styles import styled, write_tunes  # noqa: E402
 
 TINY: dict[str, dict[str, float]] = {
     "markov": {"order": 3},
@@ -47,6 +47,17 @@ def systems(styled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
             for name, tiny in TINY.items()
         }
     return {name: load_generator(folder) for name, folder in made.items()}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_collection_of_notes_of_one_length_is_learnt_too(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUGATO_HOME", str(tmp_path / "home"))
+    music = write_tunes(tmp_path / "music", (130,) * 6)
+    made = train_compose(music, recipe=name, out=tmp_path / "model", jobs=1, min_works=3, **TINY[name])
+    piece = load_generator(made).generate(None, bars=2, random_seed=1)
+    assert set(piece.notes["duration"].tolist()) == {0.5}
 
 
 def rows(score: Score) -> list[tuple[float, float, int]]:

@@ -116,7 +116,7 @@ def learn(
     np.add.at(octaves, (pitch % 12, pitch // 12), 1)
     sizes = np.array([len(p) for piece in heard for p in piece.pitches])
     parts = {
-        "network": onnx_of(network, WINDOW),
+        "network": onnx_of(network, WINDOW, len(symbols)),
         "vocabulary": {
             "window": WINDOW,
             "symbols": symbols,

@@ -156,13 +156,13 @@ def loss_of(network: Any, data: tuple[Ints, Ints]) -> float:
     return total / len(inputs)
 
 
-def onnx_of(network: Any, size: int) -> bytes:
+def onnx_of(network: Any, size: int, n_symbols: int) -> bytes:
     """A network from windows of symbols, shape=(n, size), to scores, shape=(n, n_symbols), as ONNX; checked against the network."""
     import torch
 
     from fugato.models import onnx_session
 
-    example = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (5, size)))
+    example = torch.from_numpy(np.random.default_rng(0).integers(0, n_symbols, (5, size)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         with _quiet():

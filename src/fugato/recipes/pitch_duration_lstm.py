@@ -109,7 +109,7 @@ def learn(
             minutes=None if minutes is None else minutes / len(rows),
             progress=None if progress is None else partial(_told, progress, number * epochs, len(rows) * epochs),
         )
-        parts[part] = onnx_of(network, WINDOW)
+        parts[part] = onnx_of(network, WINDOW, size)
         parameters += sum(p.numel() for p in network.parameters())
     parts["vocabulary"] = {
         "window": WINDOW,

@@ -20,7 +20,8 @@ from composers import FOUR, RESULTS, corpora
 
 from fugato.corpus import Corpus, audit, load_corpus
 from fugato.models.names import home
-from fugato.study.benchmark import DRAWS, benchmark, markdown
+from fugato.study.benchmark import DRAWS, benchmark
+from fugato.study.benchmark_table import markdown
 
 OF_FOUR = ("ngram-linear", "lstm", "bilstm-attention", "note-transformer", "pianoroll-cnn", "spectrogram-cnn")
 OF_NINE = (

@@ -13,8 +13,8 @@ from keras_speed import table as keras_table
 
 from fugato.models import list_models
 from fugato.study import compose_table
-from fugato.study.benchmark import markdown
 from fugato.study.benchmark_genre import markdown as genre_table
+from fugato.study.benchmark_table import markdown
 
 COMPOSED = (  # rows of the table in README.md
     "nats a note",

@@ -20,8 +20,9 @@ from fugato.errors import FugatoError
 from fugato.recipes import recipe
 from fugato.represent.chunks import FEATURES
 from fugato.study import benchmark as room
-from fugato.study.benchmark import benchmark, markdown
-from fugato.study.protocols import pieces_within, published
+from fugato.study.benchmark import benchmark
+from fugato.study.benchmark_table import markdown
+from fugato.study.protocols import pieces_within, published, quarters
 from fugato.train.store import Windows
 
 from .music_styles import write_tunes
@@ -178,7 +179,7 @@ def test_accuracy_is_shown_along_the_windows_of_a_composer() -> None:
     truth = np.repeat([0, 1], 8)
     named = np.where(np.arange(16) % 8 < 6, truth, 1 - truth)  # the last quarter of each is wrong
     draw = {"truth": truth, "named": named, "pieces": np.tile([4, 4, 3, 3, 2, 2, 1, 1], 2)}
-    assert room._quarters([draw]) == {
+    assert quarters([draw]) == {
         "accuracy": [1.0, 1.0, 1.0, 0.0],
         "lowest": [1.0, 1.0, 1.0, 0.0],
         "pieces a window": [4.0, 3.0, 2.0, 1.0],

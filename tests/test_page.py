@@ -322,6 +322,17 @@ def test_the_page_is_light_and_loads_the_rest_when_it_is_needed(visits: Visits) 
         assert not [name for name, _ in loaded if re.search("verovio|spessasynth|api/soundfont|swagger", name)]
 
 
+def test_who_skips_to_the_content_stays_in_the_view(visits: Visits) -> None:
+    with visits.visit() as page:
+        page.evaluate("location.hash = '#/genre'")
+        page.wait_for_selector("main[data-view=genre] h1")
+        page.focus(".skip")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "view"
+        page.wait_for_timeout(300)
+        assert page.evaluate("[location.hash, document.querySelector('main').dataset.view]") == ["#/genre", "genre"]
+
+
 def test_the_page_works_by_keyboard_and_keeps_its_theme(visits: Visits) -> None:
     with visits.visit() as page:
         page.wait_for_selector(".examples button")

@@ -107,7 +107,7 @@ def benchmark(
     from ..corpus import load_corpus
     from ..recipes import COMPOSER
     from ..study.benchmark import benchmark as run
-    from ..study.benchmark import markdown
+    from ..study.benchmark_table import markdown
 
     corpus = load_corpus(data)
     if only is not None:

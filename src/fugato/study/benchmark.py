@@ -32,6 +32,7 @@ from fugato.models import Card, save_model, softmax
 from fugato.read import read
 from fugato.recipes import COMPOSER
 from fugato.recipes import recipe as find_recipe
+from fugato.study.benchmark_table import markdown
 from fugato.train import networks, store
 from fugato.train.composer import select
 from fugato.train.judge import ABSENT
@@ -43,7 +44,6 @@ HEAVY: Final = ("bilstm-attention", "note-lstm", "note-transformer", "pianoroll-
 PUBLISHED_PIECES: Final = 120  # a composer, of the study of four
 DRAWS: Final = 5
 FIRST_SEED: Final = 42  # the publication's
-QUARTERS: Final = 4
 PROTOCOLS: Final = ("published", "filed", "honest")
 SIDES: Final = {"train": 0, "dev": 1, "valid": 1, "validation": 1, "test": 2}  # names that collections give their sides
 TIMED: Final = 20  # pieces whose answers are timed
@@ -398,7 +398,7 @@ def _published(how: Any, task: _Task) -> dict[str, Any]:
 
     Where few files are split at random a single draw says little: what the publication drew once is drawn several times.
     """
-    from fugato.study.protocols import SAYS
+    from fugato.study.protocols import SAYS, quarters
 
     protocol = how.published.protocol if how.published is not None else "mixed-chunks"
     others = range(1, task.draws) if protocol == "mixed-chunks" else ()
@@ -425,32 +425,10 @@ def _published(how: Any, task: _Task) -> dict[str, Any]:
         "epochs": [int(d["epochs"]) for d in draws],
         "best epochs": [int(d["best_epoch"]) for d in draws],
     }
-    if protocol == "mixed-chunks" and (quarters := _quarters(draws)):
-        out["quarters"] = quarters
+    if protocol == "mixed-chunks" and (along := quarters(draws)):
+        out["quarters"] = along
     _log.info("%s, as published: %.4f %s", how.NAME, out["accuracy"], out["accuracies"])
     return out
-
-
-def _quarters(draws: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
-    """Accuracy along the judged windows of a composer, which are sorted by start: in the last of them only the longest pieces sound.
-
-    Empty where no composer has so many windows.
-    """
-    parts: list[list[tuple[float, float]]] = [[] for _ in range(QUARTERS)]
-    for draw in draws:
-        for label in np.unique(draw["truth"]):
-            mine = np.flatnonzero(draw["truth"] == label)
-            for part, which in zip(parts, np.array_split(mine, QUARTERS), strict=True):
-                if len(which):
-                    right = float((draw["named"][which] == label).mean())
-                    part.append((right, float(draw["pieces"][which].mean())))
-    if not all(parts):
-        return {}
-    return {
-        "accuracy": [round(float(np.mean([right for right, _ in part])), 4) for part in parts],
-        "lowest": [round(min(right for right, _ in part), 4) for part in parts],
-        "pieces a window": [round(float(np.mean([n for _, n in part])), 1) for part in parts],
-    }
 
 
 def _draw(how: Any, task: _Task, protocol: str, seed: int) -> dict[str, Any]:
@@ -609,51 +587,3 @@ def _keep(folder: Path, key: dict[str, Any], result: dict[str, Any]) -> dict[str
 def _write(folder: Path, table: dict[str, Any]) -> None:
     (folder / "table.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "table.md").write_text(markdown(table), encoding="utf-8")
-
-
-def markdown(table: dict[str, Any]) -> str:
-    """The table for people: one row a recipe, the two protocols never in one column."""
-    lines = [
-        "| recipe | published figure | published protocol: windows | own folders: windows / pieces | honest: windows, balanced "
-        "| honest: pieces, balanced | macro-F1 | pieces | training s | parameters | ms a piece |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, row in table["recipes"].items():
-        figure = row.get("published figure", {}).get("accuracy")
-        as_published = row.get("published protocol", {}).get("accuracy")
-        honest = row.get("honest", {})
-        pieces = honest.get("together") or honest.get("piece level") or {}
-        low, high = (honest.get("together") or honest).get("intervals", {}).get("balanced_accuracy", (None, None))
-        window = honest.get("window level", {}).get("balanced_accuracy")
-        held = " (one fold)" if "first fold" in honest.get("protocol", "") else ""
-        cells = [
-            name,
-            _number(figure),
-            _number(as_published) + _range(row.get("published protocol", {}).get("accuracies", [])),
-            _filed_cell(row.get("filed")),
-            _number(window),
-            f"{_number(pieces.get('balanced_accuracy'))} [{_number(low)}, {_number(high)}]{held}" if pieces else "",
-            _number(pieces.get("macro_f1")),
-            str(honest.get("pieces", "")),
-            str(honest.get("training seconds", "")),
-            f"{honest['parameters']:,}" if "parameters" in honest else "",
-            str(honest.get("latency ms", "")),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    for name, row in table["recipes"].items():
-        lines += [
-            f"\n{name}, {cell}, is not measured. {reason}" for cell, reason in row.get("not measured", {}).items()
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _filed_cell(filed: dict[str, Any] | None) -> str:
-    return "" if filed is None else f"{_number(filed.get('window accuracy')) or '–'} / {_number(filed['accuracy'])}"
-
-
-def _range(values: Sequence[float]) -> str:
-    return f" ({min(values):.3f} to {max(values):.3f} in {len(values)} draws)" if len(values) > 1 else ""
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

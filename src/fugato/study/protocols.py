@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ SAYS: Final = {
     "random-windows": "windows split at random, so those of one piece stand on all sides",
     "random-files": "files split at random, so versions of one work stand on both sides",
 }
+QUARTERS: Final = 4
 FILES: Final = {"train": 0.7, "valid": 0.15, "test": 0.15}
 
 Ints = NDArray[np.int64]
@@ -88,6 +89,36 @@ def pieces_within(windows: Windows, side: Examples) -> Ints:
     owner = np.sort(piece[np.searchsorted(starts, rows, side="right") - 1], axis=1)
     count: Ints = 1 + (np.diff(owner, axis=1) != 0).sum(axis=1)
     return count
+
+
+def quarters(draws: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    """Accuracy along the judged windows of a composer, which are sorted by start: in the last of them only the longest pieces sound.
+
+    Parameters
+    ----------
+    draws : sequence of dict
+        Each with ``truth``, ``named`` and ``pieces`` (as `pieces_within` gives) of the judged windows, shape=(n,).
+
+    Returns
+    -------
+    dict
+        Lists of four: ``accuracy``, ``lowest`` and ``pieces a window``; empty where no composer has so many windows.
+    """
+    parts: list[list[tuple[float, float]]] = [[] for _ in range(QUARTERS)]
+    for draw in draws:
+        for label in np.unique(draw["truth"]):
+            mine = np.flatnonzero(draw["truth"] == label)
+            for part, which in zip(parts, np.array_split(mine, QUARTERS), strict=True):
+                if len(which):
+                    right = float((draw["named"][which] == label).mean())
+                    part.append((right, float(draw["pieces"][which].mean())))
+    if not all(parts):
+        return {}
+    return {
+        "accuracy": [round(float(np.mean([right for right, _ in part])), 4) for part in parts],
+        "lowest": [round(min(right for right, _ in part), 4) for part in parts],
+        "pieces a window": [round(float(np.mean([n for _, n in part])), 1) for part in parts],
+    }
 
 
 def _mixed(windows: Windows, pieces: Ints, label: Ints) -> Examples:

@@ -71,6 +71,10 @@ theme.addEventListener("click", () => {
   themed();
 });
 dark.addEventListener("change", themed);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // #view would be taken for the address of a view
+  main.focus();
+});
 document.addEventListener("dragover", (event) => event.preventDefault()); // a file that misses the zone must not replace the page
 document.addEventListener("drop", (event) => event.preventDefault());
 addEventListener("hashchange", go);

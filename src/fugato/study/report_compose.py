@@ -133,7 +133,7 @@ def _remarks(system: Generator, phrases: ph.Phrases, judged: Sequence[int], lear
     if learnt:
         held = {"test": "judged by", "valid": "stopped by"}[part]
         return [
-            f"It has learnt from this collection: the figures are of pieces alone whose works it was {held} ({len(judged)})."
+            f"It has learnt from this collection: the figures are of the works that it was {held} alone, {len(judged)} of its pieces."
         ]
     known = system.works if isinstance(system, Transformer) else []
     titles = {(title, composer) for title, composer in known if title}

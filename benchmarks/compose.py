@@ -10,14 +10,15 @@ in --out; a run that was stopped goes on there. Writes benchmarks/results/compos
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fugato.study.benchmark_compose import PIECES, benchmark_compose
+from fugato.study.benchmark_compose import PIECES, REAL, benchmark_compose
 from fugato.study.compose_systems import SYSTEMS
 from fugato.study.compose_table import markdown
 from fugato.train.compose import chosen_pieces
@@ -40,6 +41,24 @@ def packed(index: Path, out: Path) -> Path:
     corpus = chosen_pieces(audited(index), without=WITHOUT, only_open=True)
     prepare(corpus, out / "packed")
     return out / "packed"
+
+
+def with_earlier(table: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """The table, with the columns and models of an earlier one that it lacks; without them where what they were measured by has changed."""
+    same = ("pieces", "works", "bars", "seed bars", "composers", "judge", "random seed", "learnt pieces", "copy limit")
+    if any(table[key] != earlier.get(key) for key in same):
+        return table
+    if table["systems"][REAL] != earlier["systems"][REAL]:
+        return table
+    columns = {**earlier["systems"], **table["systems"]}
+    models = {**earlier["models"], **table["models"]}
+    order = [REAL, *SYSTEMS]
+    return {
+        **table,
+        "models": {recipe: models[recipe] for recipe in dict.fromkeys((*earlier["models"], *models))},
+        "systems": {name: columns[name] for name in order if name in columns},
+        "left out": {recipe: why for recipe, why in table["left out"].items() if recipe not in models},
+    }
 
 
 def main() -> None:
@@ -66,8 +85,10 @@ def main() -> None:
         swaps=not asked.no_swaps,
         progress=lambda what, done, total: print(f"{what}: {done} of {total}", file=sys.stderr, flush=True),
     )
+    if RESULT.is_file():
+        table = with_earlier(table, json.loads(RESULT.read_text(encoding="utf-8")))
     print(markdown(table))
-    shutil.copy(asked.out / "table.json", RESULT)
+    RESULT.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -95,3 +95,36 @@ def test_a_changed_file_holds_the_same_music(script: Script) -> None:
     assert seen["ticks changed", "96"].ticks_per_quarter == 96
     stretched = read(module.written(data, module.faster(0.5, "default")))
     assert stretched.end == pytest.approx(2 * before.end, rel=1e-3)
+
+
+def test_columns_of_an_earlier_table_stay_beside_the_same_real_music(script: Script) -> None:
+    module = script("compose")
+    shared = (
+        "pieces",
+        "works",
+        "bars",
+        "seed bars",
+        "composers",
+        "judge",
+        "random seed",
+        "learnt pieces",
+        "copy limit",
+    )
+    base = dict.fromkeys(shared, 1)
+    earlier: dict[str, Any] = {
+        **base,
+        "systems": {"real": {"loops": 0.0}, "markov": {"loops": 0.1}, "ours": {"loops": 0.5}},
+        "models": {"markov": {}, "remi-transformer": {"version": "1"}},
+        "left out": {},
+    }
+    new: dict[str, Any] = {
+        **base,
+        "systems": {"real": {"loops": 0.0}, "ours": {"loops": 0.2}},
+        "models": {"remi-transformer": {"version": "2"}},
+        "left out": {"markov": "no model"},
+    }
+    both = module.with_earlier(new, earlier)
+    assert list(both["systems"]) == ["real", "markov", "ours"] and both["systems"]["ours"] == {"loops": 0.2}
+    assert both["models"] == {"markov": {}, "remi-transformer": {"version": "2"}} and both["left out"] == {}
+    for changed in ({**earlier, "judge": 2}, {**earlier, "systems": {**earlier["systems"], "real": {"loops": 0.3}}}):
+        assert module.with_earlier(new, changed) is new

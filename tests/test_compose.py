@@ -180,6 +180,17 @@ def test_the_critic_keeps_the_best_of_several(system: Transformer) -> None:
         variations(2, 3, model=system)
 
 
+def test_of_several_draws_the_critic_s_choice_is_generated(system: Transformer) -> None:
+    seed = styled("Bach", 4)
+    given = {"seed": seed, "style": "Bach", "bars": 2, "model": system}
+    chosen = variations(3, 1, random_seed=30, **given)[0]
+    several = [system.generate(seed, bars=2, random_seed=30 + i, style="Bach") for i in range(3)]
+    one = system.generate(seed, bars=2, random_seed=30, style="Bach", draws=3)
+    at = chosen.options["random_seed"] - 30
+    assert len({score.to_bytes() for score in several}) == 3
+    assert one.to_bytes() == several[at].to_bytes()
+
+
 def test_guidance_moves_the_music_towards_the_style() -> None:
     """Value 0 is a little likelier without the style, value 1 with it."""
 

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--recipe", help="another than remi-transformer")
     parser.add_argument("--minutes", type=float, help="wall clock for learning; all epochs where left out")
     parser.add_argument("--budget", default="small", help="full, or small for a machine without a GPU")
-    parser.add_argument("--from", dest="from_model", type=Path, help="a model to go on from")
+    parser.add_argument("--from", dest="from_model", metavar="NAME|DIR", help="a model to go on from")
     parser.add_argument("--precision", default="32-true", help="32-true, or bf16-mixed on a GPU")
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the recipe")

@@ -53,7 +53,7 @@ def benchmark(
         typer.Option(
             "--systems",
             metavar="A,B",
-            help="compose: only these of chord-lstm-argmax, chord-lstm, pitch-duration-lstm, markov, unguarded, unconditioned, ours.",
+            help="compose: only chord-lstm-argmax, chord-lstm, pitch-duration-lstm, markov, unguarded, unconditioned, ours, chosen.",
         ),
     ] = None,
     model: Annotated[

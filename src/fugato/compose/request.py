@@ -218,8 +218,7 @@ class Request:
         """Write what is left, and report."""
         system = self.system
         assert isinstance(system, Transformer)  # it has begun
-        for _ in job:
-            pass
+        job.finished()
         elapsed = time.perf_counter() - self.began
         bars, notes = job.written, sum(len(bar.rows) for bar in job.written)
         before = int(np.count_nonzero(job.before[:, t.EVENT] == t.BAR))
@@ -233,8 +232,6 @@ class Request:
         limit = system.limit if system.limit < NO_LIMIT else None
         work = system.works[run.piece] if 0 <= run.piece < len(system.works) else ["", ""]
         likelihood = job.likelihood
-        nll = -likelihood.known / max(likelihood.notes, 1)
-        margin = (likelihood.known - likelihood.unknown) / max(likelihood.notes, 1)
         last = bars[-1]
         report = {
             "bars": len(bars),
@@ -246,9 +243,9 @@ class Request:
             "ending": None if not last.plan.last else "by rule" if last.by_rule else "drawn",
             "warnings": self._warnings(),
             "problems": [f"bar {before + i + 1}: {bar.problem}" for i, bar in enumerate(bars) if bar.problem],
-            "nll_per_note": round(nll, 4),
+            "nll_per_note": round(-likelihood.known / max(likelihood.notes, 1), 4),
             "critic": CRITIC,
-            "critic_score": round(margin - abs(nll - system.typical), 4),
+            "critic_score": round(system.liking(job), 4),
             "seconds": round(elapsed, 3),
             "notes_per_second": round(notes / max(elapsed, 1e-9), 1),
         }

@@ -68,6 +68,12 @@ class Job:
             self.written.append(replace(bar, rows=t.transposed(bar.rows, -shift), plan=there))
             yield self.written[-1]
 
+    def finished(self) -> Job:
+        """This job, with all its bars written."""
+        for _ in self:
+            pass
+        return self
+
     def new(self) -> Rows:
         """The steps of the new bars."""
         empty = np.zeros((0, len(t.COLUMNS)), np.uint8)
@@ -236,13 +242,22 @@ class Transformer:
     # -- the protocol of all systems ---------------------------------------------------------------------------------
 
     def generate(
-        self, seed: Score | None, *, bars: int, random_seed: int, style: str | None = None, **options: Any
+        self,
+        seed: Score | None,
+        *,
+        bars: int,
+        random_seed: int,
+        style: str | None = None,
+        draws: int = 1,
+        **options: Any,
     ) -> Score:
-        """New music after a seed, without it; see `fugato.compose.Generator`."""
+        """New music after a seed, without it; see `fugato.compose.Generator`. Of several `draws` the one that the critic likes best."""
         tokens = t.encode(seed) if seed is not None else None
-        job = self.job(tokens, bars=bars, random_seed=random_seed, style=style, **options)
-        for _ in job:
-            pass
+        jobs = [
+            self.job(tokens, bars=bars, random_seed=random_seed + i, style=style, **options).finished()
+            for i in range(draws)
+        ]
+        job = max(jobs, key=self.liking)
         tempos = (
             [c._replace(onset=0.0) for c in seed.tempos if c.onset < max(seed.end, 1e-6)][-1:]
             if seed is not None
@@ -250,6 +265,11 @@ class Transformer:
         )
         keys = [Key(0.0, *signature_of(job.key))] if job.key else []
         return t.decode(t.Tokens(job.new(), job.programs), tempos=tempos, keys=keys)
+
+    def liking(self, job: Job) -> float:
+        """The critic's word on new music, nats a note: how much likelier the style makes it, less how unusual its likelihood is."""
+        heard, notes = job.likelihood, max(job.likelihood.notes, 1)
+        return (heard.known - heard.unknown) / notes - abs(-heard.known / notes - self.typical)
 
     def nll(self, score: Score, *, style: str | None = None, plan: bool = True) -> NoteLikelihood:
         """How well a piece is foretold; every step but the first from those before it in its row of 512.

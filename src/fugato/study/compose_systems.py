@@ -63,6 +63,7 @@ SYSTEMS: Final[dict[str, System]] = {
         System("unguarded", "ours without guards", OURS, {"guarded": False}),
         System("unconditioned", "ours without conditioning", OURS, {}, styled=False),
         System("ours", "ours", OURS, {}),
+        System("chosen", "ours, the critic's choice of 4", OURS, {"draws": 4}),
     )
 }
 

@@ -194,8 +194,8 @@ def test_a_network_is_read_from_its_onnx_file(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="needs the extra train")
     from torch import nn
 
+    from fugato.recipes.exported import onnx_bytes
     from fugato.recipes.network import LSTM
-    from fugato.train.export import onnx_bytes
 
     class Small(nn.Module):
         def __init__(self) -> None:

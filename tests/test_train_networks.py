@@ -24,8 +24,8 @@ from fugato.composer.window_network import FLOOR
 from fugato.errors import FugatoError
 from fugato.models import load_model, onnx_session
 from fugato.recipes import COMPOSER, recipe
+from fugato.recipes.exported import onnx_bytes
 from fugato.train import train
-from fugato.train.export import onnx_bytes
 from fugato.train.networks import divide, drawn
 
 from .music_styles import COMPOSERS, write_collection

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from fugato.corpus.sources import walked
 from fugato.errors import FugatoError
 from fugato.read import SUFFIXES as MUSIC
 from fugato.read.decode import SUFFIXES
@@ -129,18 +130,9 @@ def _from_folder(root: Path) -> tuple[list[Clip], list[tuple[str, str]]]:
 
 
 def _files(root: Path) -> list[str]:
-    """Paths of all files below, sorted; hidden ones are left out, folders met twice by links are walked once."""
-    names: list[str] = []
-    seen: set[str] = set()
-    for folder, below, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            below.clear()
-            continue
-        seen.add(real)
-        below[:] = sorted(d for d in below if not d.startswith("."))
-        names += [(Path(folder) / f).relative_to(root).as_posix() for f in files if not f.startswith(".")]
-    return sorted(names)
+    """Paths of all files below but hidden ones, sorted."""
+    every = (name for _, _, files in walked(root) for name in files)
+    return sorted(name for name in every if not PurePosixPath(name).name.startswith("."))
 
 
 def _from_index(index: Path) -> tuple[list[Clip], list[tuple[str, str]]]:

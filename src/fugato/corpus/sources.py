@@ -43,21 +43,32 @@ _STATED: Final = re.compile(
 # -- folders and archives ----------------------------------------------------------------------------------------------
 
 
-def from_folder(root: Path) -> Corpus:
-    """A folder for each composer; hidden files are passed over, links to folders are followed once."""
-    names: list[str] = []
-    empty: list[tuple[str, str]] = []
+def walked(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder from the root down: its path ("" for the root), names of folders in it, and paths of files in it, hidden ones too.
+
+    Paths are relative to the root, with slashes. Hidden folders are passed over, and those met again by links.
+    """
     seen: set[str] = set()
-    for folder, below, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
+    for path, below, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(path)
         if real in seen:
             below.clear()
             continue
         seen.add(real)
         below[:] = sorted(d for d in below if not d.startswith("."))
-        if not below and not files and Path(folder) != root:
-            empty.append((Path(folder).relative_to(root).as_posix(), "an empty folder"))
-        names.extend((Path(folder) / f).relative_to(root).as_posix() for f in sorted(files) if not f.startswith("."))
+        folder = Path(path).relative_to(root).as_posix()
+        folder = "" if folder == "." else folder
+        yield folder, below, [f"{folder}/{f}" if folder else f for f in sorted(files)]
+
+
+def from_folder(root: Path) -> Corpus:
+    """A folder for each composer; hidden files are passed over, links to folders are followed once."""
+    names: list[str] = []
+    empty: list[tuple[str, str]] = []
+    for folder, below, files in walked(root):
+        if not below and not files and folder:
+            empty.append((folder, "an empty folder"))
+        names += [name for name in files if not PurePosixPath(name).name.startswith(".")]
     pieces, skipped = _labelled(sorted(names), lambda name: str(root / name))
     return _checked(pieces, skipped + sorted(empty), root)
 

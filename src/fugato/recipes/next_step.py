@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +16,6 @@ from fugato.recipes.allocator import freed_memory_kept
 from fugato.recipes.options import check_names
 from fugato.represent.note_events import NoteEvents, events_of_rows
 
-OPSET: Final = 17
-TOLERANCE: Final = 1e-3  # of the exported scores
 Ints = NDArray[np.int64]
 
 
@@ -158,35 +152,6 @@ def loss_of(network: Any, data: tuple[Ints, Ints]) -> float:
 
 def onnx_of(network: Any, size: int, n_symbols: int) -> bytes:
     """A network from windows of symbols, shape=(n, size), to scores, shape=(n, n_symbols), as ONNX; checked against the network."""
-    import torch
+    from fugato.recipes.exported import onnx_bytes
 
-    from fugato.models import onnx_session
-
-    example = torch.from_numpy(np.random.default_rng(0).integers(0, n_symbols, (5, size)))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        with _quiet():
-            torch.onnx.export(
-                network,
-                (example,),
-                str(path),
-                input_names=["window"],
-                output_names=["scores"],
-                dynamic_axes={"window": {0: "n"}, "scores": {0: "n"}},
-                opset_version=OPSET,
-                dynamo=False,  # the newer exporter takes half a minute for an LSTM
-            )
-        answered = onnx_session(path).run(None, {"window": example[:3].numpy()})[0]
-        with torch.inference_mode():
-            expected = network(example[:3]).numpy()
-        if not np.allclose(answered, expected, rtol=TOLERANCE, atol=TOLERANCE):
-            raise FugatoError("bad-model", "The exported network answers otherwise than the trained one.")
-        return path.read_bytes()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter speaks of its steps."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
+    return onnx_bytes(network, np.random.default_rng(0).integers(0, n_symbols, (5, size)), name="window")

@@ -534,7 +534,7 @@ def _fused(heard: dict[str, dict[str, NDArray[np.float64]]], pair: tuple[str, st
 
 
 def _network_parts(network: Any, windows: store.Windows) -> dict[str, Any]:
-    from fugato.train.export import onnx_bytes
+    from fugato.recipes.exported import onnx_bytes
 
     return {"network": onnx_bytes(network, windows.take(np.arange(min(4, len(windows)))))}
 

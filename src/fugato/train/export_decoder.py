@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from fugato.compose.network import Heads
 from fugato.errors import FugatoError
 from fugato.models import Model, log_softmax, onnx_session
+from fugato.recipes.exported import OPSET, TOLERANCE, quiet
 from fugato.recipes.remi_transformer import HEAD_SIZE, Network
 from fugato.represent import tokens as t
-from fugato.train.export import OPSET, TOLERANCE, _quiet
 
 SMALL: Final = 1000  # numbers in an array that is not worth halving
 COLUMNS: Final = len(t.COLUMNS) + len(t.CONTROLS)
@@ -113,7 +113,7 @@ def _onnx(network: Network, heads: dict[str, NDArray[Any]]) -> bytes:
         _, some = network(steps[:, :16], nothing)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        with _quiet():
+        with quiet():
             torch.onnx.export(
                 _Step(network).eval(),
                 (steps[:, :5], some),

@@ -19,8 +19,8 @@ from fugato import metrics
 from fugato.composer.window_network import piece_logits
 from fugato.corpus.splits import grouped_holdout, grouped_kfold
 from fugato.errors import FugatoError
+from fugato.recipes.exported import onnx_bytes
 from fugato.recipes.network import NetworkRecipe
-from fugato.train.export import onnx_bytes
 from fugato.train.judge import Judged
 from fugato.train.loop import Examples, Trained, fit, n_parameters, probabilities
 from fugato.train.ranks import is_first, only_first, together

@@ -30,6 +30,7 @@ from fugato.represent import tokens as t
 from fugato.represent.stream import stream
 from fugato.score import Score
 from fugato.train.ranks import is_first, together
+from fugato.train.store import file_state
 from fugato.write.place import replaced_folder
 
 VERSION: Final = 2  # of the folder; the vocabulary has its own
@@ -210,12 +211,7 @@ class _Chosen:
 def _key(corpus: Corpus) -> str:
     digest = hashlib.sha256(f"{VERSION} {t.VERSION}\n".encode())
     for piece in corpus:
-        try:
-            about = os.stat(piece.path)
-            state = f"{about.st_size} {about.st_mtime_ns}"
-        except OSError:  # a member of an archive
-            state = ""
-        digest.update(f"{piece.id}\t{piece.path}\t{state}\t{piece.group}\t{piece.composer}\n".encode())
+        digest.update(f"{piece.id}\t{piece.path}\t{file_state(piece.path)}\t{piece.group}\t{piece.composer}\n".encode())
     return digest.hexdigest()
 
 

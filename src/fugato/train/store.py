@@ -167,16 +167,20 @@ def prepare_for(
     )
 
 
+def file_state(path: str) -> str:
+    """Changes whenever the file does, as far as its size and time tell; empty for a member of an archive."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return ""
+    return f"{about.st_size} {about.st_mtime_ns}"
+
+
 def _key(corpus: Corpus, kind: str, hop: int, limit: int, copies: bool) -> str:
     """Changes whenever the windows would."""
     digest = hashlib.sha256(f"{VERSION} {kind} {hop} {limit}{' copies' * copies}\n".encode())
     for piece in corpus:
-        try:
-            about = os.stat(piece.path)
-            state = f"{about.st_size} {about.st_mtime_ns}"
-        except OSError:  # a member of an archive
-            state = ""
-        digest.update(f"{piece.id}\t{piece.path}\t{state}\n".encode())
+        digest.update(f"{piece.id}\t{piece.path}\t{file_state(piece.path)}\n".encode())
     return digest.hexdigest()
 
 

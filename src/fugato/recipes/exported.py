@@ -23,7 +23,7 @@ OPSET: Final = 17
 CHECKED: Final = (1, 5)  # windows at a time, in the check
 
 
-def onnx_bytes(network: Any, rows: NDArray[Any]) -> bytes:
+def onnx_bytes(network: Any, rows: NDArray[Any], *, name: str = "rows") -> bytes:
     """A network from rows to scores as ONNX, its weights inside; the number of windows is free.
 
     Parameters
@@ -31,7 +31,9 @@ def onnx_bytes(network: Any, rows: NDArray[Any]) -> bytes:
     network : torch.nn.Module
         In evaluation mode.
     rows : ndarray, shape=(n_windows, size, n_columns)
-        Real windows, at least one, of the type that it will be fed; the export is checked on them.
+        Real windows, at least one, of the type that it will be fed; the export is checked on them. Windows of symbols have no columns.
+    name : str
+        Of the input.
 
     Raises
     ------
@@ -41,14 +43,14 @@ def onnx_bytes(network: Any, rows: NDArray[Any]) -> bytes:
     example = torch.from_numpy(np.ascontiguousarray(np.resize(rows, (max(CHECKED), *rows.shape[1:]))))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        with _quiet():
+        with quiet():
             torch.onnx.export(
                 network,
                 (example,),
                 str(path),
-                input_names=["rows"],
+                input_names=[name],
                 output_names=["scores"],
-                dynamic_axes={"rows": {0: "windows"}, "scores": {0: "windows"}},
+                dynamic_axes={name: {0: "windows"}, "scores": {0: "windows"}},
                 opset_version=OPSET,
                 dynamo=False,  # the newer exporter takes half a minute for an LSTM, this one a fifth of a second
             )
@@ -56,7 +58,7 @@ def onnx_bytes(network: Any, rows: NDArray[Any]) -> bytes:
         for n in CHECKED:
             with torch.inference_mode():
                 expected = network(example[:n]).numpy()
-            answered = session.run(None, {"rows": example[:n].numpy()})[0]
+            answered = session.run(None, {name: example[:n].numpy()})[0]
             if not np.allclose(answered, expected, rtol=TOLERANCE, atol=TOLERANCE):
                 worst = float(np.abs(answered - expected).max())
                 raise FugatoError(
@@ -66,7 +68,7 @@ def onnx_bytes(network: Any, rows: NDArray[Any]) -> bytes:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter speaks of its steps on stdout and in warnings."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

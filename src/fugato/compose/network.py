@@ -6,17 +6,19 @@ The heads are a few small products; drawing the attributes of a step in turn, wi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fugato.errors import FugatoError
 from fugato.models import Model, log_softmax, onnx_session
 from fugato.represent.tokens import N_ATTRIBUTES
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+ROOM: Final = 64  # steps that fit at first
 
 
 class Heads:
@@ -61,6 +63,33 @@ class Heads:
         return out
 
 
+class Past:
+    """What the network has seen: keys and values of each layer, in arrays that have room for more.
+
+    The network reads the arrays where they lie. Joined anew at every step, they would cost more than all its products.
+
+    Attributes
+    ----------
+    length : int
+        Steps that count. Set to fewer, the network forgets those after them.
+    """
+
+    def __init__(self, names: Sequence[str], batch: int, n_head: int, head_size: int) -> None:
+        self.length = 0
+        self.arrays = {name: np.zeros((batch, n_head, ROOM, head_size), np.float32) for name in names}
+
+    def keep(self, new: Mapping[str, Floats]) -> None:
+        """Go on with keys and values of further steps, shape=(batch, n_head, n, head_size) each."""
+        end = self.length + next(iter(new.values())).shape[2]
+        for name, array in self.arrays.items():
+            room = array.shape[2]
+            if end > room:  # twice as much, as often as needed
+                more = ROOM * 2 ** math.ceil(math.log2(end / ROOM)) - room
+                array = self.arrays[name] = np.pad(array, ((0, 0), (0, 0), (0, more), (0, 0)))
+            array[:, :, self.length : end] = new[name]
+        self.length = end
+
+
 class Decoder:
     """The network of a model folder.
 
@@ -70,22 +99,36 @@ class Decoder:
         Parts ``network`` (ONNX) and ``heads``.
     threads : int
         Threads inside one operation.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-model`` where its network takes other inputs.
     """
 
     def __init__(self, model: Model, *, threads: int = 1) -> None:
         self.session = onnx_session(model.path("network"), threads=threads)
         self.heads = Heads(model.arrays("heads"))
-        shape = next(i for i in self.session.get_inputs() if i.name == "past").shape
-        self.layers, self.n_head, self.head_size = int(shape[0]), int(shape[3]), int(shape[5])
+        shapes = {i.name: i.shape for i in self.session.get_inputs()}
+        if "before" not in shapes:
+            raise FugatoError(
+                "bad-model", "Its network was exported by an earlier Fugato; train it again.", str(model.folder)
+            )
+        self.keys = [name for name in shapes if name.startswith("keys_")]
+        self.values = [name for name in shapes if name.startswith("values_")]
+        _, self.n_head, _, self.head_size = shapes[self.keys[0]]
 
-    def empty(self, batch: int) -> Floats:
+    def empty(self, batch: int) -> Past:
         """The past of nothing."""
-        return np.zeros((self.layers, 2, batch, self.n_head, 0, self.head_size), np.float32)
+        return Past([*self.keys, *self.values], batch, self.n_head, self.head_size)
 
-    def feed(self, steps: Ints, past: Floats) -> tuple[Floats, Floats]:
-        """Steps (B, T, 20) after a past -> the states after each of them (B, T, units), and the past with them."""
-        state, present = self.session.run(["state", "present"], {"steps": steps, "past": past})
-        return state, present
+    def feed(self, steps: Ints, past: Past) -> Floats:
+        """Steps (B, T, 20) after a past, which grows by them -> the states after each of them (B, T, units)."""
+        given = {"steps": steps, "before": np.array([past.length]), **past.arrays}
+        state: Floats
+        state, keys, values = self.session.run(["state", "keys", "values"], given)
+        past.keep({**dict(zip(self.keys, keys, strict=True)), **dict(zip(self.values, values, strict=True))})
+        return state
 
 
 def gelu(x: Floats) -> Floats:

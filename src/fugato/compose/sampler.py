@@ -93,7 +93,11 @@ class Stepper:
         self.controls = np.stack([known, unknown]) if two else known[None]
         self.past = decoder.empty(len(self.controls))
         self.state = np.zeros((len(self.controls), 0), np.float32)
-        self.length = 0
+
+    @property
+    def length(self) -> int:
+        """Steps in sight."""
+        return int(self.past.length)
 
     def feed(self, rows: NDArray[Any]) -> None:
         """Go on with some steps, shape=(n, 10)."""
@@ -101,21 +105,19 @@ class Stepper:
         steps = np.empty((len(self.controls), n, len(t.COLUMNS) + len(t.CONTROLS)), np.int64)
         steps[:, :, : len(t.COLUMNS)] = rows
         steps[:, :, len(t.COLUMNS) :] = self.controls[:, None]
-        state, self.past = self.decoder.feed(steps, self.past)
-        self.state = state[:, -1]
-        self.length += n
+        self.state = self.decoder.feed(steps, self.past)[:, -1]
 
     def restart(self, rows: NDArray[Any]) -> None:
         """Forget everything, and go on from these steps."""
-        self.past, self.length = self.decoder.empty(len(self.controls)), 0
+        self.past.length = 0
         self.feed(rows)
 
-    def mark(self) -> tuple[Any, Any, int]:
-        """Where it stands, to come back to."""
-        return self.past, self.state, self.length
+    def mark(self) -> tuple[Any, int]:
+        """Where it stands, to come back to from further on."""
+        return self.state, self.length
 
-    def back(self, mark: tuple[Any, Any, int]) -> None:
-        self.past, self.state, self.length = mark
+    def back(self, mark: tuple[Any, int]) -> None:
+        self.state, self.past.length = mark
 
 
 class Sampler:
@@ -201,7 +203,7 @@ class Sampler:
         """Draw a bar until nothing speaks against it; the last tries are hotter, and note by note kept from copying."""
         mark = self.stepper.mark()
         looped = copied = open_ends = 0
-        best: tuple[tuple[bool, bool, bool, int], Rows, Run, Any, Likelihood] | None = None
+        best: tuple[tuple[bool, bool, bool, int], Rows, Run, Likelihood] | None = None
         for attempt in range(TRIES):
             self.stepper.back(mark)
             grammar = Grammar(plan, self.n_parts, sounding, may_be_empty=may_be_empty and not plan.last)
@@ -223,9 +225,9 @@ class Sampler:
                 return Written(rows, plan, attempt + 1, looped, copied, run)
             badness = (is_copy, is_open, is_loop, run.notes)
             if best is None or badness < best[0]:
-                best = (badness, rows, run, self.stepper.mark(), likelihood)
+                best = (badness, rows, run, likelihood)
         assert best is not None
-        _, rows, run, after, likelihood = best
+        _, rows, run, likelihood = best
         if plan.last and self._is_open(before, rows, plan):
             for voicing in range(VOICINGS):
                 rows = written_by_rule(before, plan, self.n_parts, voicing)
@@ -237,10 +239,8 @@ class Sampler:
         self._count(likelihood)
         if run.notes > self.guard.limit and not plan.last:
             rows, run = self._cut_short(rows, run, plan, may_be_empty)
-            self.stepper.back(mark)
-            self.stepper.feed(np.concatenate([plan.row()[None], rows]))
-        else:
-            self.stepper.back(after)
+        self.stepper.back(mark)
+        self.stepper.feed(np.concatenate([plan.row()[None], rows]))
         problem = "copy" if run.notes > self.guard.limit else "loop" if best[0][2] else ""
         return Written(rows, plan, TRIES, looped, copied, run, problem)
 

@@ -286,7 +286,7 @@ class Transformer:
         sums = np.zeros(t.N_ATTRIBUTES)
         for i in range(0, len(steps) - 1, CONTEXT):
             row = steps[i : i + CONTEXT + 1]
-            state, _ = self.decoder.feed(row[None, :-1], self.decoder.empty(1))
+            state = self.decoder.feed(row[None, :-1], self.decoder.empty(1))
             target = row[1:, : t.N_ATTRIBUTES]
             logs = self.decoder.heads.log_likelihood(state[0], target)
             logs[target[:, t.EVENT] >= t.BAR, 1:] = 0

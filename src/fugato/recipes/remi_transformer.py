@@ -15,8 +15,8 @@ Figure: none; the projects wished for attention and longer pieces.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -77,18 +77,32 @@ class Attention(nn.Module):
         self.out = nn.Linear(units, units, bias=False)
 
     def forward(
-        self, x: Tensor, turn: tuple[Tensor, Tensor], past: Tensor | None, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """(B, T, units), past (2, B, n_head, S, head_size) -> (B, T, units), (2, B, n_head, S + T, head_size)."""
+        self, x: Tensor, turn: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None, mask: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, units), keys and values (B, n_head, S, head_size) of the past -> (B, T, units), those of the new steps.
+
+        The mask, shape=(T, S + T), is for a past: minus infinity where a step does not look.
+        """
         batch, steps, units = x.shape
         q, k, v = self.qkv(x).view(batch, steps, 3, self.n_head, HEAD_SIZE).permute(2, 0, 3, 1, 4).unbind(0)
         q, k = rotated(q, turn), rotated(k, turn)  # (B, n_head, T, head_size)
-        if past is not None:
-            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        drop = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop, is_causal=mask is None)
+        if past is None:
+            y = F.scaled_dot_product_attention(
+                q, k, v, dropout_p=self.dropout if self.training else 0.0, is_causal=True
+            )
+        else:
+            y = _beside(q, k, v, past, mask)
         y = y.transpose(1, 2).reshape(batch, steps, units)
-        return self.out(y), torch.stack([k, v])
+        return self.out(y), (k, v)
+
+
+def _beside(q: Tensor, k: Tensor, v: Tensor, past: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    """Attention to a past and to the new steps. What is large, the past, is neither joined to them nor turned round: that would copy it."""
+    keys, values = past
+    seen = torch.cat([(keys @ q.transpose(2, 3)).transpose(2, 3), q @ k.transpose(2, 3)], dim=3) / math.sqrt(HEAD_SIZE)
+    weights = torch.softmax(seen if mask is None else seen + mask, dim=3)
+    before = keys.shape[2]
+    return weights[..., :before] @ values + weights[..., before:] @ v
 
 
 class Block(nn.Module):
@@ -103,11 +117,11 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Tensor, turn: tuple[Tensor, Tensor], past: Tensor | None, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        seen, present = self.attention(self.before_attention(x), turn, past, mask)
+        self, x: Tensor, turn: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None, mask: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        seen, new = self.attention(self.before_attention(x), turn, past, mask)
         x = x + self.dropout(seen)
-        return x + self.dropout(self.down(F.gelu(self.up(self.before_layer(x))))), present
+        return x + self.dropout(self.down(F.gelu(self.up(self.before_layer(x))))), new
 
 
 class Heads(nn.Module):
@@ -134,6 +148,13 @@ class Heads(nn.Module):
         return out
 
 
+class Past(NamedTuple):
+    """What was seen before: keys and values of each layer, (B, n_head, S, head_size), of which the first `length`, shape=(1,), count."""
+
+    layers: Sequence[tuple[Tensor, Tensor]]
+    length: Tensor
+
+
 class Network(nn.Module):
     """Steps in, the state after each of them out; `heads` makes attributes of it."""
 
@@ -155,8 +176,8 @@ class Network(nn.Module):
             for layer in (block.attention.out, block.down):
                 nn.init.normal_(layer.weight, std=0.02 / math.sqrt(2 * layers))
 
-    def forward(self, steps: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Steps (B, T, 20), past (layers, 2, B, n_head, S, head_size) -> (B, T, units), past of S + T steps."""
+    def forward(self, steps: Tensor, past: Past | None = None) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Steps (B, T, 20), after a past if there is one -> (B, T, units), keys and values (B, n_head, T, head_size) of each layer."""
         batch, length, columns = steps.shape
         index = steps + self.offset
         if torch.jit.is_tracing():
@@ -164,17 +185,19 @@ class Network(nn.Module):
         else:
             x = self.embed(index.view(-1, columns)).view(batch, length, -1)
         x = self.dropout(x)
-        before = 0 if past is None else past.shape[4]
-        turn = self.cos[before : before + length], self.sin[before : before + length]
+        place = torch.arange(length, device=x.device)
         mask = None
-        if past is not None:  # a new step sees all that came before and itself
-            place = torch.arange(before + length, device=x.device)
-            mask = place[None, :] <= place[before:, None]
-        presents = []
+        if past is not None:
+            room = torch.arange(past.layers[0][0].shape[2], device=x.device)
+            sees = torch.cat([(room < past.length).expand(length, -1), place[None, :] <= place[:, None]], dim=1)
+            mask = torch.zeros(sees.shape, device=x.device).masked_fill(~sees, float("-inf"))
+            place = place + past.length
+        turn = self.cos[place], self.sin[place]
+        new = []
         for i, block in enumerate(self.blocks):
-            x, present = block(x, turn, None if past is None else past[i], mask)
-            presents.append(present)
-        return self.norm(x), torch.stack(presents)
+            x, own = block(x, turn, None if past is None else past.layers[i], mask)
+            new.append(own)
+        return self.norm(x), new
 
 
 def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,23 +22,28 @@ from fugato.compose.network import Heads
 from fugato.errors import FugatoError
 from fugato.models import Model, log_softmax, onnx_session
 from fugato.recipes.exported import OPSET, TOLERANCE, quiet
-from fugato.recipes.remi_transformer import HEAD_SIZE, Network
+from fugato.recipes.remi_transformer import HEAD_SIZE, Network, Past
 from fugato.represent import tokens as t
 
+ROOM: Final = 9  # steps of the past that do not count, in the check
 SMALL: Final = 1000  # numbers in an array that is not worth halving
 COLUMNS: Final = len(t.COLUMNS) + len(t.CONTROLS)
 
 
 class _Step(nn.Module):
-    """The network as it is served: the past always comes in, empty at first."""
+    """The network as it is served: a past always comes in, of which nothing counts at first."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, steps: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        state, present = self.network(steps, past)
-        return state, present
+    def forward(self, steps: Tensor, before: Tensor, *past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        state, new = self.network(steps, Past(_pairs(past), before))
+        return state, torch.stack([keys for keys, _ in new]), torch.stack([values for _, values in new])
+
+
+def _pairs(tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(tensors[::2], tensors[1::2], strict=True))
 
 
 def rounded(network: Network) -> Network:
@@ -106,25 +112,26 @@ def _onnx(network: Network, heads: dict[str, NDArray[Any]]) -> bytes:
     steps = torch.stack([torch.randint(0, v, (2, 24)) for v in t.VOCABULARY], dim=-1)
     steps = torch.cat([steps, torch.zeros(2, 24, len(t.CONTROLS), dtype=torch.long)], dim=-1)
     torch.random.set_rng_state(torch_state)
-    layers, heads_each = len(network.blocks), int(network.norm.weight.shape[0]) // HEAD_SIZE
-    nothing = torch.zeros(layers, 2, 2, heads_each, 0, HEAD_SIZE)
-    with torch.inference_mode():
-        whole, past = network(steps, nothing)
-        _, some = network(steps[:, :16], nothing)
+    names = [f"{what}_{i}" for i in range(len(network.blocks)) for what in ("keys", "values")]
+    with torch.no_grad():  # what inference mode makes, the exporter does not take
+        whole, past = network(steps)
+        unseen = torch.full((2, int(network.norm.weight.shape[0]) // HEAD_SIZE, ROOM, HEAD_SIZE), 7.0)
+        room = [torch.cat([part[:, :, :16], unseen], dim=2) for layer in past for part in layer]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         with quiet():
             torch.onnx.export(
                 _Step(network).eval(),
-                (steps[:, :5], some),
+                (steps[:, :5], torch.tensor([16]), *room),
                 str(path),
-                input_names=["steps", "past"],
-                output_names=["state", "present"],
+                input_names=["steps", "before", *names],
+                output_names=["state", "keys", "values"],
                 dynamic_axes={
                     "steps": {0: "batch", 1: "steps"},
-                    "past": {2: "batch", 4: "before"},
                     "state": {0: "batch", 1: "steps"},
-                    "present": {2: "batch", 4: "after"},
+                    "keys": {1: "batch", 3: "steps"},
+                    "values": {1: "batch", 3: "steps"},
+                    **{name: {0: "batch", 2: "room"} for name in names},
                 },
                 opset_version=OPSET,
                 dynamo=False,
@@ -132,10 +139,13 @@ def _onnx(network: Network, heads: dict[str, NDArray[Any]]) -> bytes:
         data = halved(onnx.load(str(path))).SerializeToString()
         path.write_bytes(data)
         session = onnx_session(path)
-        for first, before, expected in ((0, nothing, whole), (16, some, whole[:, 16:])):
-            state, present = session.run(None, {"steps": steps[:, first:].numpy(), "past": before.numpy()})
-            _same(state, expected.numpy())
-            _same(present, past.numpy())
+        for first in (0, 16):  # with nothing before, and with steps before that do not fill the room
+            given = {name: part.numpy() for name, part in zip(names, room, strict=True)}
+            given |= {"steps": steps[:, first:].numpy(), "before": np.array([first])}
+            state, keys, values = session.run(None, given)
+            _same(state, whole[:, first:].numpy())
+            for new, answered in ((0, keys), (1, values)):
+                _same(answered, np.stack([layer[new][:, :, first:].numpy() for layer in past]))
     flat = steps[0, 1:, : t.N_ATTRIBUTES]
     with torch.inference_mode():
         scores = network.heads(whole[0, :-1], flat)

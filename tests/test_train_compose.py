@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra train")
 
-from fugato.compose import load_generator  # noqa: E402
+from fugato.compose import load_generator, network  # noqa: E402
 from fugato.corpus import load_corpus, work_groups  # noqa: E402
 from fugato.errors import FugatoError  # noqa: E402
 from fugato.models import load_model  # noqa: E402
@@ -216,6 +217,28 @@ def test_served_without_torch_it_foretells_as_it_was_judged(trained: Path) -> No
     served = system.nll(score, style="Chopin")
     assert served.per_note == pytest.approx(by_torch["note"], rel=1e-3)
     assert served.notes == by_torch["notes"] and sum(served.by.values()) == pytest.approx(served.nats)
+
+
+def test_a_network_that_takes_other_inputs_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [SimpleNamespace(name="steps", shape=["batch", "steps", 20]), SimpleNamespace(name="past", shape=[])]
+    earlier = SimpleNamespace(get_inputs=lambda: inputs)
+    monkeypatch.setattr(network, "onnx_session", lambda *args, **options: earlier)
+    with pytest.raises(FugatoError, match="earlier Fugato; train it again") as caught:
+        load_generator(trained)
+    assert caught.value.kind == "bad-model"
+
+
+def test_a_past_that_grew_and_was_cut_goes_on_as_if_nothing_had_been(trained: Path) -> None:
+    decoder = load_generator(trained).decoder  # type: ignore[attr-defined]
+    steps = np.zeros((2, 200, 20), np.int64)
+    steps[:, :, 0] = np.random.default_rng(0).integers(0, 40, (2, 200))
+    whole = decoder.feed(steps, decoder.empty(2))
+    past = decoder.empty(2)
+    parts = [decoder.feed(steps[:, i : i + 1], past) for i in range(70)]  # beyond the room at first
+    decoder.feed(steps[:, ::-1][:, :50], past)
+    past.length = 70
+    rest = decoder.feed(steps[:, 70:], past)
+    assert past.length == 200 and np.allclose(np.concatenate([*parts, rest], axis=1), whole, atol=1e-4)
 
 
 def test_rounding_to_half_costs_next_to_nothing(phrases: ph.Phrases) -> None:

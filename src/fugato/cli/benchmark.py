@@ -174,13 +174,6 @@ def _compose(
             progress=tell,
             **options,
         )
-    for recipe, why in table["left out"].items():
-        message(f"fugato: {recipe} is left out: {why}")
-    for about in table["models"].values():
-        if not about["learnt this collection"]:
-            message(
-                f"fugato: {about['name']} has not learnt the learnt part of this collection; it may know works that are held out here"
-            )
     _say(table, markdown(table), out, as_json)
     if options["listen"] is not None:
         message(f"fugato: what they wrote can be heard on {options['listen']}")

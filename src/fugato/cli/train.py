@@ -249,18 +249,21 @@ class _Spoken(logging.Handler):
 
 @contextmanager
 def spoken() -> Iterator[None]:
-    """What the training warns of goes to stderr; on a terminal also how it gets on."""
-    logger = logging.getLogger("fugato.train")
-    handler, level, propagate = _Spoken(), logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
-    logger.propagate = False
+    """What training and measuring warn of goes to stderr; on a terminal also how they get on."""
+    loggers = [logging.getLogger(name) for name in ("fugato.train", "fugato.study")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    handler = _Spoken()
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 @contextmanager

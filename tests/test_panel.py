@@ -58,6 +58,22 @@ def test_the_card_tells_how_both_were_judged(made: Path) -> None:
     assert not list(made.glob("*.training"))
 
 
+def test_a_network_can_be_kept_while_the_n_grams_are_made_again(made: Path, music: Path, tmp_path: Path) -> None:
+    again = {"network_of": made / "both", "out": tmp_path / "again", "held_out": tmp_path / "apart", "jobs": 1}
+    train("composer", music, recipe="panel", class_power=1.5, **again)  # type: ignore[arg-type]
+    first, second = load_model(made / "both"), load_model(tmp_path / "again")
+    assert second.path("network").read_bytes() == first.path("network").read_bytes()
+    assert second.json("history") == first.json("history")
+    assert second.card.made["settings"] == {**first.card.made["settings"], "class_power": 1.5}
+    judged = [json.loads((folder / "judged.json").read_text())["judged"] for folder in (made, tmp_path)]
+    assert judged[0] == judged[1] and second.card.made["alone"]["onset-cnn"] == first.card.made["alone"]["onset-cnn"]
+    with pytest.raises(FugatoError, match="Only a panel's network"):
+        train("composer", music, recipe="ngram-linear", **again)  # type: ignore[arg-type]
+    few = sorted(first.card.labels)[:2]
+    with pytest.raises(FugatoError, match="other composers"):
+        train("composer", music, recipe="panel", composers=few, **{**again, "out": tmp_path / "few"})  # type: ignore[arg-type]
+
+
 def test_it_answers_and_names_bars_and_patterns(made: Path, music: Path) -> None:
     answer = fugato.identify(music / "Bach" / "piece 1.mid", model=made / "both", explain=True)
     assert answer.name == "Bach" and sum(g.probability for g in answer.ranking) == pytest.approx(1)

@@ -1,7 +1,8 @@
 """Make the shipped composer model again, in one command (about two and a half hours on two cores, most of it the network).
 
     python tools/train_composer.py INDEX.csv --version 1.3.0 --held-out DIR --resume
-    python tools/train_composer.py INDEX.csv --version 1.3.1 --held-out DIR --calibrate   # only how far to trust it; minutes
+    python tools/train_composer.py INDEX.csv --version 1.3.1 --held-out DIR --keep-network composer   # the n-grams; some 20 minutes
+    python tools/train_composer.py INDEX.csv --version 1.3.2 --held-out DIR --calibrate   # only how far to trust it; minutes
 
 INDEX.csv lists the shared corpora. They are audited first, so that labels are corrected and works told apart, unless the index is one that
 `fugato audit --out` has written; MAESTRO and the performances of ASAP are kept for testing, the nine-composer collection for its own
@@ -52,6 +53,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--version", required=True)
     parser.add_argument("--held-out", type=Path, help="folder for the panel that benchmarks judge")
+    parser.add_argument(
+        "--keep-network", metavar="NAME|DIR", help="a panel of the same index, of which only the n-grams are made again"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
     parser.add_argument("--calibrate", action="store_true", help="fit what both cards say of calibration again")
     args = parser.parse_args()
@@ -74,6 +78,7 @@ def main() -> None:
         apart_from=[path for path, _, _ in corpus_files()],
         held_out=args.held_out,
         resume=args.resume,
+        network_of=args.keep_network,
         **SETTINGS,
     )
     print(f"the model is in {args.out}")

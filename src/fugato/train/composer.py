@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fugato import __version__
+from fugato import __version__, metrics
 from fugato.corpus import Corpus, Piece, all_composers, grouped_kfold, load_corpus, work_groups
 from fugato.corpus.corpus import label_of
 from fugato.errors import FugatoError
-from fugato.models import Card, check_target, save_model
+from fugato.models import Card, Model, check_target, load_model, save_model
 from fugato.recipes import recipe as find_recipe
 from fugato.train.judge import Judged, cross_validate, known_threshold
 from fugato.train.tuned import read_tuned, recipe_of
@@ -59,6 +59,7 @@ def train(
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
     tuned: str | os.PathLike[str] | None = None,
     held_out: str | os.PathLike[str] | None = None,
+    network_of: str | os.PathLike[str] | None = None,
     **settings: float,
 ) -> Path:
     """Train a model on a labelled collection.
@@ -102,6 +103,8 @@ def train(
         Folder of `fugato.train.tune.tune`: its best settings are taken, and its trials kept in the model.
     held_out : path, optional
         Of the recipe "panel": a folder for the panel that has not seen the works it was judged on. ``judged.json`` beside it lists them.
+    network_of : str or path, optional
+        Of the recipe "panel": a panel of the same collection, options and random seed, whose network is kept; the rest is made again.
     settings
         Of the recipe, in place of its defaults and of what was tuned.
 
@@ -136,6 +139,9 @@ def train(
     how.check(settings)
     if both and n_folds != 1:
         raise FugatoError("bad-option", f"{how.NAME} is judged on one holdout of works, not by folds.")
+    kept = None if network_of is None else load_model(network_of)
+    if kept is not None and (not both or kept.card.recipe != how.NAME):
+        raise FugatoError("bad-option", "Only a panel's network can be kept, and only in a panel.", str(network_of))
     if network:
         (how.NETWORK if both else how).settings({}, budget)  # refuses a budget that there is not
     check_target(out)
@@ -150,7 +156,7 @@ def train(
     training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
     asked = _Asked(how, grouped, chosen, Path(out), jobs, progress, random_seed, settings)
     if both:
-        result = _both(asked, budget, training, held_out, strangers(collection, chosen, without))
+        result = _both(asked, budget, training, held_out, strangers(collection, chosen, without), kept)
     elif network:
         result = _network(asked, how, how.settings(settings, budget), folds or 1, training)
     else:
@@ -210,8 +216,7 @@ class _Asked:
 def _direct(asked: _Asked, folds: int) -> _Result:
     """A recipe that is solved at once: judged by cross-validation, then fitted on everything."""
     how, settings = asked.how, asked.settings
-    prepared = how.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
-    _report_failures(prepared.failed)
+    prepared = _counted(asked, how)
     rows = usable(prepared.pieces, asked.chosen)
     if len(rows) < len(prepared.pieces):
         prepared = prepared.select(rows)
@@ -231,6 +236,13 @@ def _direct(asked: _Asked, folds: int) -> _Result:
         f"{folds}-fold over works (no work on two sides)",
         {"settings": {**how.DEFAULTS, **settings}, "unreadable": len(prepared.failed)},
     )
+
+
+def _counted(asked: _Asked, how: Any) -> Any:
+    """What a recipe of n-grams makes of the collection."""
+    prepared = how.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
+    _report_failures(prepared.failed)
+    return prepared
 
 
 def _training_folder(out: Path) -> Path:
@@ -286,6 +298,7 @@ def _both(
     training: dict[str, Any],
     held_out: str | os.PathLike[str] | None,
     others: Corpus,
+    kept: Model | None,
 ) -> _Result:
     """A network and n-grams: judged together on the works that the network was judged on, then the n-grams fitted on everything."""
     from fugato.train import panel
@@ -293,9 +306,13 @@ def _both(
     how = asked.how
     for_linear, for_network = how.divided(asked.settings)
     settings = how.NETWORK.settings(for_network, budget)
-    heard = _network(asked, how.NETWORK, settings, 1, training)
-    prepared = how.LINEAR.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
-    _report_failures(prepared.failed)
+    if kept is None:
+        heard = _network(asked, how.NETWORK, settings, 1, training)
+        prepared = _counted(asked, how.LINEAR)
+    else:
+        prepared = _counted(asked, how.LINEAR)
+        heard = _heard_before(asked, prepared.pieces, kept)
+        settings = {key: value for key, value in heard.made["settings"].items() if key in settings}
     known = set(heard.judged.labels)
     rows = [row for row in usable(prepared.pieces, asked.chosen) if prepared.pieces[row].composer in known]
     if len(rows) < len(prepared.pieces):
@@ -317,6 +334,26 @@ def _both(
     parts = {**made.parts, "history": heard.parts["history"]}
     protocol = "one holdout of works (15 %; the network learnt from 70 %, the n-grams from 85 %; no work on two sides)"
     return _Result(made.judged, prepared.pieces, parts, protocol, facts, made.calibration)
+
+
+def _heard_before(asked: _Asked, pieces: Sequence[Piece], model: Model) -> _Result:
+    """The network of a panel, and the holdout by which it must have been judged: that of the same pieces and random seed."""
+    from fugato.train import networks
+
+    chosen = [pieces[row] for row in usable(pieces, asked.chosen)]
+    labels, works = _labels_and_works(chosen)
+    names = tuple(sorted(set(labels)))
+    if names != model.labels:
+        raise FugatoError("bad-option", "The network is of other composers than the collection.", str(model.folder))
+    _, _, judged = networks.holdout(labels, works, [piece.id for piece in chosen], asked.random_seed)
+    truth = metrics.encode([labels[i] for i in judged], names)
+    unheard = np.zeros((len(judged), len(names)), np.float32)
+    parts = {"network": model.path("network").read_bytes(), "history": model.json("history")}
+    said = ("settings", "unreadable", "parameters", "epochs", "best_epoch", "training_seconds", "windows")
+    made = {key: model.card.made[key] for key in said}
+    return _Result(
+        Judged(names, truth, np.array(works)[judged], np.arange(len(judged)) % 2, unheard), chosen, parts, "", made
+    )
 
 
 def _labels_and_works(pieces: Sequence[Piece]) -> tuple[list[str], list[str]]:

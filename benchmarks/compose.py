@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--read-back", type=int)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--listen", type=Path)
+    parser.add_argument("--judge", default="composer", help="the model that names composers; an earlier one keeps earlier columns")
     parser.add_argument("--no-swaps", action="store_true")
     asked = parser.parse_args()
     table = benchmark_compose(
@@ -82,6 +83,7 @@ def main() -> None:
         read_back=asked.read_back,
         jobs=asked.jobs,
         listen=asked.listen,
+        judge=asked.judge,
         swaps=not asked.no_swaps,
         progress=lambda what, done, total: print(f"{what}: {done} of {total}", file=sys.stderr, flush=True),
     )

@@ -71,7 +71,9 @@ def main() -> None:
     parser.add_argument("--read-back", type=int)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--listen", type=Path)
-    parser.add_argument("--judge", default="composer", help="the model that names composers; an earlier one keeps earlier columns")
+    parser.add_argument(
+        "--judge", default="composer", help="the model that names composers; an earlier one keeps earlier columns"
+    )
     parser.add_argument("--no-swaps", action="store_true")
     asked = parser.parse_args()
     table = benchmark_compose(

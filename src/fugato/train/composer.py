@@ -252,7 +252,7 @@ def _training_folder(out: Path) -> Path:
 
 def _network(asked: _Asked, how: Any, settings: dict[str, float], folds: int, training: dict[str, Any]) -> _Result:
     """A network: windows on disk, split by work, trained, judged on what it has not seen."""
-    from fugato.train import networks, store
+    from fugato.train import networks
 
     folder = _training_folder(asked.out)
     key = {
@@ -263,10 +263,7 @@ def _network(asked: _Asked, how: Any, settings: dict[str, float], folds: int, tr
         "ids": asked.grouped.ids,
     }
     networks.prepare_folder(folder, key, resume=training["resume"])
-    told = _stage(asked.progress, "cutting windows")
-    windows = store.prepare_for(how, asked.grouped, folder / "windows", jobs=asked.jobs, progress=told)
-    _report_failures(windows.failed)
-    windows = windows.select(usable(windows.pieces, asked.chosen))
+    windows = _windows(asked, how, folder)
     labels, works = _labels_and_works(windows.pieces)
     made = networks.make(
         how,
@@ -308,11 +305,10 @@ def _both(
     settings = how.NETWORK.settings(for_network, budget)
     if kept is None:
         heard = _network(asked, how.NETWORK, settings, 1, training)
-        prepared = _counted(asked, how.LINEAR)
     else:
-        prepared = _counted(asked, how.LINEAR)
-        heard = _heard_before(asked, prepared.pieces, kept)
+        heard = _heard_before(asked, how.NETWORK, kept)
         settings = {key: value for key, value in heard.made["settings"].items() if key in settings}
+    prepared = _counted(asked, how.LINEAR)
     known = set(heard.judged.labels)
     rows = [row for row in usable(prepared.pieces, asked.chosen) if prepared.pieces[row].composer in known]
     if len(rows) < len(prepared.pieces):
@@ -336,24 +332,33 @@ def _both(
     return _Result(made.judged, prepared.pieces, parts, protocol, facts, made.calibration)
 
 
-def _heard_before(asked: _Asked, pieces: Sequence[Piece], model: Model) -> _Result:
-    """The network of a panel, and the holdout by which it must have been judged: that of the same pieces and random seed."""
+def _windows(asked: _Asked, how: Any, folder: Path) -> Any:
+    """What a network looks through, of composers with enough files that it can look through."""
+    from fugato.train import store
+
+    told = _stage(asked.progress, "cutting windows")
+    windows = store.prepare_for(how, asked.grouped, folder / "windows", jobs=asked.jobs, progress=told)
+    _report_failures(windows.failed)
+    return windows.select(usable(windows.pieces, asked.chosen))
+
+
+def _heard_before(asked: _Asked, how: Any, model: Model) -> _Result:
+    """The network of a panel, and the holdout by which it was judged: that of the same pieces and random seed."""
     from fugato.train import networks
 
-    chosen = [pieces[row] for row in usable(pieces, asked.chosen)]
-    labels, works = _labels_and_works(chosen)
+    windows = _windows(asked, how, _training_folder(asked.out))
+    labels, works = _labels_and_works(windows.pieces)
     names = tuple(sorted(set(labels)))
     if names != model.labels:
         raise FugatoError("bad-option", "The network is of other composers than the collection.", str(model.folder))
-    _, _, judged = networks.holdout(labels, works, [piece.id for piece in chosen], asked.random_seed)
+    _, _, judged = networks.holdout(labels, works, [piece.id for piece in windows.pieces], asked.random_seed)
     truth = metrics.encode([labels[i] for i in judged], names)
     unheard = np.zeros((len(judged), len(names)), np.float32)
     parts = {"network": model.path("network").read_bytes(), "history": model.json("history")}
     said = ("settings", "unreadable", "parameters", "epochs", "best_epoch", "training_seconds", "windows")
     made = {key: model.card.made[key] for key in said}
-    return _Result(
-        Judged(names, truth, np.array(works)[judged], np.arange(len(judged)) % 2, unheard), chosen, parts, "", made
-    )
+    found = Judged(names, truth, np.array(works)[judged], np.arange(len(judged)) % 2, unheard)
+    return _Result(found, windows.pieces, parts, "", made)
 
 
 def _labels_and_works(pieces: Sequence[Piece]) -> tuple[list[str], list[str]]:

@@ -355,6 +355,23 @@ def test_crowded_music_is_read_by_other_programs_too() -> None:
         assert rows(found, "onset", "pitch") == rows(score, "onset", "pitch")
 
 
+@pytest.mark.parametrize(("numerator", "denominator"), [(2, 1), (3, 2), (3, 1)])
+def test_a_whole_rest_beside_a_staff_that_rests_throughout_keeps_its_length(numerator: int, denominator: int) -> None:
+    bar = 4.0 * numerator / denominator
+    score = Score.from_notes(
+        [0.0, 0.0, bar, 2 * bar + 4, 3 * bar, 3 * bar],
+        [bar, bar, bar - 4, bar - 4, bar, bar],
+        [72, 36, 74, 76, 72, 36],
+        meters=[Meter(0.0, numerator, denominator)],
+        parts=[Part("", 0)],
+        beats="notated",
+    )
+    data = musicxml_bytes(score)
+    check_measures(data)
+    for found in (again(score), music21_notes(data), verovio_notes(data)):
+        assert rows(found, "onset", "pitch") == rows(score, "onset", "pitch")
+
+
 def test_a_chord_of_music21_of_which_one_note_is_tied_ties_no_other() -> None:
     from music21 import chord, stream, tie
 

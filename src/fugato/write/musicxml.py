@@ -32,6 +32,7 @@ from .voices import VOICES, Stretch
 
 FORTE: Final = 90  # MIDI velocity that the dynamics of 100 percent stand for
 PRINTED: Final = 0.08  # share by which a tempo must differ from the last printed one to be printed
+HALF: Final = Fraction(2)  # quarter notes
 HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
@@ -235,7 +236,11 @@ class Measure(NamedTuple):
             brackets = _brackets(value)
             if chord is None:
                 ends = f"<notations>{brackets}</notations>" if brackets else ""
-                yield f"<note{hidden}><rest/>{duration}{where}{sign}{_ratio(value)}{which}{ends}</note>\n"
+                times = 1
+                if self._may_be_stretched(value):
+                    times, duration = int(value.length / HALF), f"<duration>{self._count(HALF)}</duration>"
+                    sign = "<type>half</type>"
+                yield f"<note{hidden}><rest/>{duration}{where}{sign}{_ratio(value)}{which}{ends}</note>\n" * times
                 continue
             begins = i == 0 or voice.values[i - 1].event != value.event
             ends_here = i == last or voice.values[i + 1].event != value.event
@@ -267,6 +272,12 @@ class Measure(NamedTuple):
                         "</note>\n",
                     )
                 )
+
+    def _may_be_stretched(self, value: Value) -> bool:
+        """Whether music21 (10.5) would make a whole rest as long as the bar, since another voice rests throughout. Not halves."""
+        plain = value.type in ("whole", "breve") and not value.dots and value.tuplet is None
+        other = any(not voice.values for voices in self.staves for voice in voices)
+        return plain and other and value.length != self.bar.length
 
     def _pitch(self, note: Stretch) -> tuple[str, str]:
         """The pitch, or the place of percussion, and the notehead."""

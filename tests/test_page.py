@@ -103,6 +103,18 @@ def test_an_example_is_a_link_and_its_score_follows_the_sound(visits: Visits) ->
         assert 5 < place(page) < 14  # the fifth of ten bars in 22 seconds
 
 
+def test_the_score_can_be_asked_for_once_the_piece_is_there(visits: Visits) -> None:
+    with visits.visit() as page:
+        held: list[Any] = []
+        page.route("**/api/notes", lambda route: held.append(route))
+        page.evaluate("location.hash = '#/who?example=bach-bwv66-6'")
+        expect(page.locator(".verdict h2")).to_have_text("Bach", timeout=90_000)
+        expect(page.locator("button:has-text('Score')")).to_be_disabled()
+        held[0].continue_()
+        page.click("button:has-text('Score')")
+        page.wait_for_selector("svg.engraved g.note")
+
+
 def test_nobody_is_named_where_nobody_is_likely(visits: Visits) -> None:
     with visits.visit("#/who?example=schumann-robert-dichterliebe-no2") as page:
         expect(page.locator(".verdict h2")).to_have_text("None of these", timeout=90_000)

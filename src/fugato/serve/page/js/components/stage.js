@@ -21,6 +21,7 @@ export class Stage {
     this.legend = h("div", { class: "legend" });
     this.tabs = ["Piano roll", "Score"].map((name, i) =>
       h("button", { type: "button", "aria-pressed": String(i === 0), onclick: () => this.show(i) }, name));
+    this.tabs[1].disabled = true;  // until there is a piece
     const closer = (factor, label, sign) =>
       h("button", { class: "quiet round", type: "button", "aria-label": label, onclick: () => { this.roll.zoom *= factor; } }, icon(sign));
     this.zoom = h("div", { class: "row" }, closer(0.5, "See more bars", "minus"), closer(2, "Look closer", "plus"));

@@ -86,7 +86,7 @@ class Attention(nn.Module):
         batch, steps, units = x.shape
         q, k, v = self.qkv(x).view(batch, steps, 3, self.n_head, HEAD_SIZE).permute(2, 0, 3, 1, 4).unbind(0)
         q, k = rotated(q, turn), rotated(k, turn)  # (B, n_head, T, head_size)
-        if past is None:
+        if past is None or mask is None:
             y = F.scaled_dot_product_attention(
                 q, k, v, dropout_p=self.dropout if self.training else 0.0, is_causal=True
             )
@@ -96,11 +96,11 @@ class Attention(nn.Module):
         return self.out(y), (k, v)
 
 
-def _beside(q: Tensor, k: Tensor, v: Tensor, past: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+def _beside(q: Tensor, k: Tensor, v: Tensor, past: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
     """Attention to a past and to the new steps. What is large, the past, is neither joined to them nor turned round: that would copy it."""
     keys, values = past
     seen = torch.cat([(keys @ q.transpose(2, 3)).transpose(2, 3), q @ k.transpose(2, 3)], dim=3) / math.sqrt(HEAD_SIZE)
-    weights = torch.softmax(seen if mask is None else seen + mask, dim=3)
+    weights = torch.softmax(seen + mask, dim=3)
     before = keys.shape[2]
     return weights[..., :before] @ values + weights[..., before:] @ v
 

@@ -1,9 +1,9 @@
-"""Processor time of a training step of the published networks, with memory given back to the system and kept.
+"""Processor time of a training step of the networks, with memory given back to the system, kept, and in bfloat16 beside that.
 
     python benchmarks/steps.py [RECIPE ...] [--rounds N]
 
-Each measurement is a process of its own with one thread, kept and given back by turns; the windows are random numbers. Writes
-benchmarks/results/steps.json.
+Each measurement is a process of its own with one thread, the ways by turns; the windows are random numbers. Bfloat16 is tried where the
+processor has instructions for it. Writes benchmarks/results/steps.json.
 """
 
 from __future__ import annotations
@@ -23,13 +23,24 @@ from typing import Any, Final
 import numpy as np
 from keras_speed import LABELS, random_rows
 
+from fugato.train.precision import multiplies_bfloat16
+
 RESULT: Final = Path(__file__).parent / "results" / "steps.json"
-RECIPES: Final = ("lstm", "bilstm-attention", "note-lstm", "note-transformer", "pianoroll-cnn", "spectrogram-cnn")
+RECIPES: Final = (
+    "lstm",
+    "bilstm-attention",
+    "note-lstm",
+    "note-transformer",
+    "pianoroll-cnn",
+    "spectrogram-cnn",
+    "onset-cnn",
+)
+GIVEN_BACK, KEPT, HALF = WAYS = ("given back", "kept", "bfloat16")
 STEPS: Final = 8
 WARM: Final = 3
 
 
-def measured(name: str, kept: bool) -> dict[str, float]:
+def measured(name: str, way: str) -> dict[str, float]:
     """Seconds of processor time and page faults of a step."""
     import torch
     import torch.nn.functional as F
@@ -48,19 +59,21 @@ def measured(name: str, kept: bool) -> dict[str, float]:
     batch = torch.from_numpy(rows.reshape(n, size, -1))
     label = torch.from_numpy(np.arange(n) % LABELS)
     optimiser = torch.optim.Adam(network.parameters())
-    with freed_memory_kept() if kept else contextlib.nullcontext():
+    with contextlib.nullcontext() if way == GIVEN_BACK else freed_memory_kept():
         for step in range(WARM + STEPS):
             if step == WARM:
                 began, faults = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             optimiser.zero_grad()
-            F.cross_entropy(network(batch), label).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=way == HALF):
+                loss = F.cross_entropy(network(batch).float(), label)
+            loss.backward()
             optimiser.step()
         took = (time.process_time() - began) / STEPS
         return {"seconds": took, "faults": (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / STEPS}
 
 
-def asked(name: str, kept: bool) -> dict[str, Any]:
-    command = [sys.executable, __file__, name, "--once", "kept" if kept else "given back"]
+def asked(name: str, way: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, name, "--once", way]
     ran = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
@@ -68,25 +81,33 @@ def asked(name: str, kept: bool) -> dict[str, Any]:
     return found
 
 
+def _share(rounds: list[dict[str, Any]], way: str, of: str) -> float:
+    return round(statistics.median(each[way]["seconds"] / each[of]["seconds"] for each in rounds), 3)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--once", choices=("kept", "given back"), help=argparse.SUPPRESS)
+    parser.add_argument("--once", choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.once:
-        print(json.dumps(measured(args.recipes[0], args.once == "kept")))
+        print(json.dumps(measured(args.recipes[0], args.once)))
         return
+    ways = WAYS if multiplies_bfloat16() else WAYS[:2]
     table = {}
     for name in args.recipes:
-        rounds = [(asked(name, False), asked(name, True)) for _ in range(args.rounds)]
-        row = {}
-        for key, some in zip(("given back", "kept"), zip(*rounds, strict=True), strict=True):
-            row[key] = {
-                "seconds": round(statistics.median(one["seconds"] for one in some), 4),
-                "page_faults": round(statistics.median(one["faults"] for one in some)),
+        rounds = [{way: asked(name, way) for way in ways} for _ in range(args.rounds)]
+        row: dict[str, Any] = {
+            way: {
+                "seconds": round(statistics.median(each[way]["seconds"] for each in rounds), 4),
+                "page_faults": round(statistics.median(each[way]["faults"] for each in rounds)),
             }
-        row["share"] = round(statistics.median(kept["seconds"] / back["seconds"] for back, kept in rounds), 3)
+            for way in ways
+        }
+        row["share"] = _share(rounds, KEPT, GIVEN_BACK)
+        if HALF in ways:
+            row["bfloat16_share"] = _share(rounds, HALF, KEPT)
         table[name] = row
         print(name, row, flush=True)
     result = {"command": "python benchmarks/steps.py", "cpus": os.cpu_count(), "threads": 1, "recipes": table}

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -466,6 +467,45 @@ def test_a_recurrent_network_trains_with_one_thread_and_leaves_the_others_as_the
         assert seen == [1, 2] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("able", [False, True])
+def test_a_network_that_gains_by_it_learns_in_bfloat16_where_there_are_instructions_for_it(
+    able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fugato.train import precision
+
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: able)
+    seen: list[torch.dtype] = []
+    how = recipe("composer", "onset-cnn")
+
+    def build(*args: Any) -> torch.nn.Module:
+        network = how.build(*args)
+        network.output.register_forward_hook(lambda *given: seen.append(given[-1].dtype))
+        return network
+
+    found = trained(tmp_path, replace(how, build=build), n=24, watched=8, width=8)
+    assert set(seen) == {torch.bfloat16 if able else torch.float32}
+    assert {p.dtype for p in found.network.parameters()} == {torch.float32}, "weights are always in single precision"
+    assert found.history[-1]["train_loss"] < found.history[0]["train_loss"]
+
+
+def test_a_precision_that_is_asked_for_is_taken_and_bfloat16_is_not_imitated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fugato.train import precision
+
+    for able in (False, True):
+        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda able=able: able)
+        assert precision.precision_for(True, "16-mixed") == "16-mixed"
+        assert precision.precision_for(False) == "32-true"
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for has, expected in (({"avx512_bf16": True}, True), ({"avx512_bf16": False, "avx2": True}, False), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        assert precision.multiplies_bfloat16() is expected
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for capability in ((7, 5), (8, 0), (9, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
+        assert precision.multiplies_bfloat16() is (capability >= (8, 0))
 
 
 def test_windows_drawn_anew_give_composers_and_their_pieces_the_same_chance() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 import fugato
 from fugato.cli.app import app
 from fugato.composer.window_network import FLOOR
+from fugato.corpus import load_corpus
 from fugato.errors import FugatoError
 from fugato.models import load_model, onnx_session
 from fugato.recipes import COMPOSER, recipe
@@ -195,7 +197,7 @@ def test_settings_are_common_then_published_then_of_the_budget_then_chosen() -> 
     how = recipe("composer", "spectrogram-cnn")
     full, small, mine = how.settings(), how.settings(budget="small"), how.settings({"width": 3}, "small")
     assert (full["width"], full["epochs"], full["batch_size"], full["focal_gamma"]) == (64, 100, 8, 0)
-    assert (small["width"], small["epochs"], mine["width"], mine["epochs"]) == (16, 30, 3, 30)
+    assert (small["width"], small["epochs"], mine["width"], mine["epochs"]) == (32, 24, 3, 24)
 
 
 # -- several models together ---------------------------------------------------------------------------------------------
@@ -239,6 +241,32 @@ def test_no_work_is_learnt_from_and_stopped_by() -> None:
     learn, stop = divide(np.arange(60), labels, works, [str(i) for i in range(60)], 0)
     assert len(learn) + len(stop) == 60 and len(stop)
     assert not {works[i] for i in learn} & {works[i] for i in stop}
+
+
+def test_who_follows_one_cycle_keeps_few_works_to_look_on_and_the_same_to_judge(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The works that are judged are those of every other network; of the rest more are learnt from."""
+    from fugato.recipes import onset_cnn
+    from fugato.train import networks, store
+
+    windows = store.prepare_for(onset_cnn.RECIPE, load_corpus(music), tmp_path / "windows", jobs=1)
+    labels = [piece.composer for piece in windows.pieces]
+    works = [f"work {i}" for i in range(len(labels))]
+    sides: dict[float, tuple[set[str], set[str]]] = {}
+
+    def run(recipe: Any, windows: Any, label: Any, n: int, learn: Any, stop: Any, *rest: Any) -> Any:
+        sides[recipe.watched] = {works[i] for i in learn}, {works[i] for i in stop}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(networks, "run", run)
+    for watched in (1.0, 0.5):
+        how = replace(onset_cnn.RECIPE, watched=watched)
+        with pytest.raises(KeyboardInterrupt):
+            networks.make(how, windows, labels, works, how.settings(), tmp_path / "training")
+    (learnt, stopped), (more, fewer) = sides[1.0], sides[0.5]
+    assert learnt < more and fewer < stopped and fewer
+    assert more | fewer == learnt | stopped and not more & fewer, "what is judged is left alone"
 
 
 def test_at_most_so_many_windows_of_a_composer_are_drawn_and_the_same_ones_again() -> None:

@@ -28,7 +28,7 @@ from fugato.train.composer import select, strangers
 from fugato.train.panel import calibrate
 
 OUT = Path(__file__).resolve().parent.parent / "src" / "fugato" / "models" / "shipped" / "composer-panel"
-SETTINGS = {"epochs": 8, "epoch_windows": 60_000}  # few long ones, since after each all held-out windows are heard
+SETTINGS = {"epochs": 24, "epoch_windows": 60_000}
 WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")
 
 

@@ -72,8 +72,8 @@ def train(
     devices: Annotated[str, typer.Option("--devices", metavar="N", help="GPUs or processes to train on.")] = "auto",
     nodes: Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Machines to train on.")] = 1,
     precision: Annotated[
-        str, typer.Option("--precision", metavar="32-true|bf16-mixed", help="Numbers to train in.")
-    ] = "32-true",
+        str, typer.Option("--precision", metavar="auto|32-true|bf16-mixed", help="Numbers to train in.")
+    ] = "auto",
     from_model: Annotated[
         str | None, typer.Option("--from", metavar="NAME|DIR", help="compose: go on from this model (fine-tuning).")
     ] = None,

@@ -290,7 +290,7 @@ def judgeable(score: Score, name: str | None = None) -> Stream:
     if len(events) < LEAST_EVENTS:
         raise FugatoError(
             "too-short",
-            f"It has only {len(events)} notes or chords one after another; at least {LEAST_EVENTS} are needed to say anything.",
+            f"It has only {len(events)} of the {LEAST_EVENTS} notes or chords one after another that are needed to say anything.",
             name,
         )
     return events

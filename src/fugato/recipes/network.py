@@ -135,6 +135,11 @@ class NetworkRecipe:
         Learn from copies as if played, too.
     hop, serve_hop, limit : int
         Rows between windows in training and in use, windows a piece at most; 0 for the kind's own.
+    watched : float
+        Of the pieces that others stop by, the share that it keeps to look on while it learns; it learns from the rest. For recipes that
+        follow one cycle to its end and have nothing to stop by.
+    bfloat16 : bool
+        Its steps are markedly faster in bfloat16 on a processor that multiplies in it, and it learns as well (`benchmarks/steps.py`).
     """
 
     NAME: str
@@ -151,6 +156,8 @@ class NetworkRecipe:
     hop: int = 0
     serve_hop: int = 0
     limit: int = 0
+    watched: float = 1.0
+    bfloat16: bool = False
 
     def settings(self, chosen: Mapping[str, float] | None = None, budget: str = "full") -> dict[str, float]:
         """All settings: common, published, of the budget, chosen; in this order."""

@@ -97,7 +97,7 @@ RECIPE = NetworkRecipe(
     build=build,
     DEFAULTS={
         "width": 64,
-        "dropout": 0.15,
+        "dropout": 0.2,
         "learning_rate": 2e-3,
         "batch_size": 64,
         "epochs": 40,
@@ -112,4 +112,6 @@ RECIPE = NetworkRecipe(
     SPACE={"width": (32, 128), "dropout": (0.0, 0.4), "learning_rate": (5e-4, 5e-3), "weight_decay": (0.0, 0.1)},
     BUDGETS={"full": {}, "small": {"epochs": 20, "epoch_windows": 6_000}},
     copies=True,
+    watched=0.2,
+    bfloat16=True,
 )

@@ -92,8 +92,8 @@ RECIPE = NetworkRecipe(
     BUDGETS={
         "full": {},
         "small": {
-            "width": 16,
-            "epochs": 30,
+            "width": 32,
+            "epochs": 24,
             "dropout": 0.0,
             "augment": 0,
             "learning_rate": 1.5e-2,
@@ -105,4 +105,5 @@ RECIPE = NetworkRecipe(
     penalties={"l2": ("hidden.weight",)},
     published=Published(0.87, "nine", "random-windows", (0.7, 0.15, 0.15)),
     limit=40,
+    bfloat16=True,
 )

@@ -123,7 +123,7 @@ def _filled(score: Score, size: int) -> Score:
     """The longest part played over and over until it has `size` notes: excerpts are answered too, if less surely."""
     notes = score.pitched
     if len(notes) < LEAST_ROWS:
-        raise FugatoError("too-short", f"It has only {len(notes)} notes; at least {LEAST_ROWS} are needed.")
+        raise FugatoError("too-short", f"It has only {len(notes)} of the {LEAST_ROWS} notes that are needed.")
     count = np.bincount(notes["part"])
     one = notes[notes["part"] == count.argmax()] if count.max() >= LEAST_ROWS else notes
     times = -(-size // len(one))
@@ -145,7 +145,7 @@ def _note_rows(score: Score, hop: int, limit: int, fill: bool) -> Table:
     notes = score.pitched
     notes = notes[np.lexsort((notes["pitch"], notes["onset_seconds"]))]
     if len(notes) < LEAST_ROWS:
-        raise FugatoError("too-short", f"It has only {len(notes)} notes; at least {LEAST_ROWS} are needed.")
+        raise FugatoError("too-short", f"It has only {len(notes)} of the {LEAST_ROWS} notes that are needed.")
     rows = np.stack(
         (
             notes["pitch"] / 127.0,
@@ -190,7 +190,9 @@ def _onsets(score: Score, hop: int, limit: int, fill: bool) -> Table:
 
 def _event_runs(score: Score, events: Stream, hop: int, limit: int) -> Table:
     if len(events) < LEAST_ROWS:
-        raise FugatoError("too-short", f"It has only {len(events)} notes or chords; at least {LEAST_ROWS} are needed.")
+        raise FugatoError(
+            "too-short", f"It has only {len(events)} of the {LEAST_ROWS} notes or chords that are needed."
+        )
     found = onset_rows(events)
     n, size = len(found), ONSETS
     starts = np.arange(0, max(n - size, 0) + hop, hop, dtype=np.int64)

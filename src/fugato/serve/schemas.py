@@ -33,7 +33,7 @@ REFUSAL: Final[dict[str, Any]] = {
     "input": "hum.mid",
     "error": {
         "kind": "too-short",
-        "message": "It has only 4 notes or chords one after another; at least 12 are needed to say anything.",
+        "message": "It has only 4 of the 12 notes or chords one after another that are needed to say anything.",
     },
 }
 

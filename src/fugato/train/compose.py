@@ -22,6 +22,7 @@ from fugato.models import Card, Model, check_target, load_model, save_model
 from fugato.recipes import recipe as find_recipe
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
+from fugato.train.precision import AUTO
 from fugato.train.ranks import is_first, together
 
 EXCERPT: Final = 300  # notes of a held-out excerpt: some 32 bars
@@ -53,7 +54,7 @@ def train_compose(
     resume: bool = False,
     devices: int | str = "auto",
     nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = AUTO,
     **settings: float,
 ) -> Path:
     """Train a model that composes.

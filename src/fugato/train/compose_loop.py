@@ -27,6 +27,7 @@ from fugato.recipes.remi_transformer import CONTEXT, Network, losses
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
 from fugato.train.muon import Muon
+from fugato.train.precision import AUTO, precision_for
 from fugato.train.ranks import only_first
 
 LAST: Final = "last.pt"
@@ -87,7 +88,7 @@ def fit(
     minutes: float | None = None,
     devices: int | str = "auto",
     nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = AUTO,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a network.
@@ -107,7 +108,7 @@ def fit(
     minutes : float, optional
         Wall clock: how many steps fit into it is measured once, and kept when the training is resumed. The held-out looks come on top.
     devices, nodes, precision
-        As `lightning.Fabric` takes them.
+        As `lightning.Fabric` takes them, or "auto" (`fugato.train.precision`).
     progress : callable, optional
         Told (steps done, steps in all).
 
@@ -119,7 +120,7 @@ def fit(
         Of status 0, in all but the first of several processes that train together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fabric = lightning.Fabric(devices=devices, num_nodes=nodes, precision=precision)
+    fabric = lightning.Fabric(devices=devices, num_nodes=nodes, precision=precision_for(True, precision))
     if fabric.world_size > 1:
         fabric.launch()
     learner = _Learner(network, settings["label_smoothing"])

@@ -28,6 +28,7 @@ from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME, mfcc_rows
 from fugato.represent.windows import kind_of
 from fugato.train.judge import Judged, cross_validate, known_threshold
+from fugato.train.precision import AUTO
 from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_RECORDINGS: Final = 3  # of a genre; with fewer nothing can be learnt and judged
@@ -54,7 +55,7 @@ def train_genre(
     resume: bool = False,
     devices: int | str = "auto",
     nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = AUTO,
     judged: Callable[[Judged, dict[str, Any]], None] | None = None,
     encoder: str | os.PathLike[str] | None = None,
     tuned: str | os.PathLike[str] | None = None,

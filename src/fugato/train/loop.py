@@ -39,6 +39,7 @@ from fugato.represent.chunks import rows as chunk_rows
 from fugato.represent.onsets import changed as change_onsets
 from fugato.represent.sound_copies import changed_windows as change_sound
 from fugato.represent.windows import SOUND_KINDS
+from fugato.train.precision import AUTO, precision_for
 from fugato.train.ranks import is_first, together
 from fugato.train.store import Windows
 
@@ -368,7 +369,7 @@ def fit(
     resume: bool = False,
     devices: int | str = "auto",
     nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = AUTO,
     progress: Progress | None = None,
     watch: Callable[[int, dict[str, float]], bool] | None = None,
 ) -> Trained:
@@ -388,7 +389,8 @@ def fit(
     resume : bool
         Go on from the folder's last checkpoint, if there is one; one that cannot be read is warned of, and training starts anew.
     devices, nodes, precision
-        As Lightning's trainer takes them; more than one device trains in parallel on each a share of every batch.
+        As Lightning's trainer takes them; more than one device trains in parallel on each a share of every batch. The precision may be
+        "auto": `precision_for`.
     progress : callable, optional
         Told (epochs done, epochs at most).
     watch : callable, optional
@@ -418,7 +420,19 @@ def fit(
     keeper = _Keeper(folder, settings, progress, watch)
     if not (folder / DONE).exists():
         with _threads(recipe.threads), freed_memory_kept():
-            _run(module, keeper, learn, valid, recipe.kind, settings, folder, seed, devices, nodes, precision)
+            _run(
+                module,
+                keeper,
+                learn,
+                valid,
+                recipe.kind,
+                settings,
+                folder,
+                seed,
+                devices,
+                nodes,
+                precision_for(recipe.bfloat16, precision),
+            )
         if not keeper.history:
             raise FugatoError("bad-data", "There was nothing to learn from.")
         if is_first():

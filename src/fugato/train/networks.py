@@ -23,6 +23,7 @@ from fugato.recipes.exported import onnx_bytes
 from fugato.recipes.network import NetworkRecipe
 from fugato.train.judge import Judged
 from fugato.train.loop import Examples, Trained, fit, n_parameters, probabilities
+from fugato.train.precision import AUTO
 from fugato.train.ranks import is_first, only_first, together
 from fugato.train.store import Windows
 
@@ -73,7 +74,7 @@ def make(
     resume: bool = False,
     devices: int | str = "auto",
     nodes: int = 1,
-    precision: str = "32-true",
+    precision: str = AUTO,
     progress: Progress | None = None,
 ) -> Made:
     """Train one network to keep, and judge it, or as many more as there are folds, on works held out.
@@ -127,7 +128,15 @@ def make(
         judged = np.arange(len(ids))
     else:
         learn, stop, judged = holdout(labels, works, ids, random_seed)
-        protocol = "one holdout of works (70 % to learn from, 15 % to stop by, 15 % judged; no work on two sides)"
+        share = HOLDOUT["valid"]
+        if recipe.watched < 1:
+            more, few = divide(stop, labels, works, ids, random_seed, recipe.watched)
+            if len(few):
+                learn, stop, share = np.sort(np.concatenate([learn, more])), few, share * recipe.watched
+        protocol = (
+            f"one holdout of works ({1 - HOLDOUT['test'] - share:.0%} to learn from, {share:.0%} to stop by, "
+            f"{HOLDOUT['test']:.0%} judged; no work on two sides)"
+        ).replace("%", " %")
         fold = np.arange(len(ids)) % 2  # of the judged: one half calibrates the other
     trained = run(
         recipe, windows, label, len(names), learn, stop, settings, folder / "final", _stage(progress, "training"), how
@@ -212,13 +221,13 @@ def holdout(labels: Sequence[str], works: Sequence[str], ids: Sequence[str], see
 
 
 def divide(
-    learn: Ints, labels: Sequence[str], works: Sequence[str], ids: Sequence[str], seed: int
+    learn: Ints, labels: Sequence[str], works: Sequence[str], ids: Sequence[str], seed: int, share: float = VALID
 ) -> tuple[Ints, Ints]:
-    """Pieces to learn from and pieces to stop by, without a work on both sides."""
+    """Pieces to learn from and, of that share of the works, pieces to stop by."""
     parts = grouped_holdout(
         [labels[i] for i in learn],
         [works[i] for i in learn],
-        {"train": 1 - VALID, "valid": VALID},
+        {"train": 1 - share, "valid": share},
         seed,
         ids=[ids[i] for i in learn],
     )

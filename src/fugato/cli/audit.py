@@ -10,6 +10,7 @@ import typer
 
 from . import show
 from .edge import message
+from .options import Jobs
 from .output import is_table, print_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def audit(
     probe: Annotated[
         bool, typer.Option("--probe", help="Also measure what the files alone give away (needs the extra train).")
     ] = False,
-    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Find duplicates and conflicting labels in a collection, and correct its index."""

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import FugatoError
 from .edge import message
+from .options import Composers, Jobs, OnlyOpen, Without
 from .output import is_table, print_json
 from .train import listed, progress, spoken
 
@@ -33,12 +34,8 @@ def benchmark(
             help="Ways to split; 'filed' takes the collection's own train, dev and test. Genres have names of their own.",
         ),
     ] = None,
-    composers: Annotated[
-        str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")
-    ] = None,
-    without: Annotated[
-        str | None, typer.Option("--without", metavar="CORPUS[:DOMAIN],…", help="Leave out these parts of an index.")
-    ] = None,
+    composers: Composers = None,
+    without: Without = None,
     only: Annotated[
         str | None, typer.Option("--only", metavar="CORPUS,…", help="Only these parts of an index.")
     ] = None,
@@ -47,7 +44,7 @@ def benchmark(
         str, typer.Option("--budget", metavar="small|full", help="full: as published, for a machine with a GPU.")
     ] = "small",
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same table.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     systems: Annotated[
         str | None,
         typer.Option(
@@ -78,9 +75,7 @@ def benchmark(
     judge: Annotated[
         str, typer.Option("--judge", metavar="NAME|DIR", help="compose: the model that names composers.")
     ] = "composer",
-    only_open: Annotated[
-        bool, typer.Option("--only-open", help="compose: only pieces whose licence lets a model be shared.")
-    ] = False,
+    only_open: OnlyOpen = False,
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Train all recipes under the published protocols and under an honest one, or let systems compose, and put them side by side."""

@@ -9,6 +9,7 @@ import typer
 
 from . import show
 from .edge import message
+from .options import Jobs
 from .output import print_json
 
 
@@ -31,7 +32,7 @@ def explore(
     random_seed: Annotated[
         int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same pictures.")
     ] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
 ) -> None:
     """Draw a collection of scores or recordings, or one recording, on one page.

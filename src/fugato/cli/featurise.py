@@ -11,6 +11,7 @@ from ..errors import FugatoError
 from . import show
 from .answering import OverwriteOption, SchedulerOption, ShardsOption, check_again
 from .edge import message
+from .options import Jobs
 from .output import check_new, print_json
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def featurise(
         str, typer.Option("--level", metavar="chunk|note|piece", help="What a row of the table stands for.")
     ] = "chunk",
     size: Annotated[int, typer.Option("--size", min=2, metavar="N", help="Notes of a chunk.")] = 200,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     as_json: Annotated[bool, typer.Option("--json", help="What became of every file as JSON on stdout.")] = False,
     scheduler: SchedulerOption = None,
     shards: ShardsOption = None,

@@ -9,6 +9,7 @@ import typer
 
 from . import show
 from .edge import FAILED, message
+from .options import Jobs
 from .output import is_table, print_json
 from .train import progress
 
@@ -22,7 +23,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the report.")] = Path("report"),
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Of the intervals.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Ask a model about a labelled collection, and write figures and pictures of how often it is right, or how well it foretells."""

@@ -13,12 +13,12 @@ from ..errors import FugatoError
 from . import show
 from .answering import OverwriteOption, check_again
 from .edge import FAILED, message, printable
+from .options import Jobs
 from .output import JsonLines, is_table, print_json
 
 if TYPE_CHECKING:
     from ..composer import Comparison
 
-Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, also on a terminal.")]
 
 

@@ -15,21 +15,15 @@ import typer
 from ..errors import FugatoError
 from . import show
 from .edge import message
+from .options import Budget, Composers, Encoder, Epochs, Jobs, Labelled, OnlyOpen, Task, Without
 from .output import is_table, print_json
 
 TASKS = ("composer", "genre", "compose")
 
 
 def train(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="composer|genre|compose", help="What the model is to do: name composers or genres, or write music."
-        ),
-    ],
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer or genre, or an index.csv.")
-    ],
+    task: Task,
+    data: Labelled,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -42,13 +36,8 @@ def train(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Keep it as a local model of this name.")
     ] = None,
-    composers: Annotated[
-        str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")
-    ] = None,
-    without: Annotated[
-        str | None,
-        typer.Option("--without", metavar="CORPUS[:DOMAIN],…", help="Leave out these parts of an index."),
-    ] = None,
+    composers: Composers = None,
+    without: Without = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe; may be repeated.")
     ] = None,
@@ -61,13 +50,8 @@ def train(
     tuned: Annotated[
         Path | None, typer.Option("--tuned", metavar="DIR", help="Take the best settings that  fugato tune  found.")
     ] = None,
-    budget: Annotated[
-        str,
-        typer.Option("--budget", metavar="full|small", help="Networks: as published, or for a machine without a GPU."),
-    ] = "full",
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, metavar="N", help="Networks: at most so many.")
-    ] = None,
+    budget: Budget = "full",
+    epochs: Epochs = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
     devices: Annotated[str, typer.Option("--devices", metavar="N", help="GPUs or processes to train on.")] = "auto",
     nodes: Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Machines to train on.")] = 1,
@@ -80,21 +64,14 @@ def train(
     minutes: Annotated[
         float | None, typer.Option("--minutes", metavar="M", help="compose: learn for so long at most.")
     ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            "--encoder", metavar="DIR", help="genre, pretrained-encoder: the folder of a transformers encoder."
-        ),
-    ] = None,
-    only_open: Annotated[
-        bool, typer.Option("--only-open", help="compose: only pieces whose licence lets the model be shared.")
-    ] = False,
+    encoder: Encoder = None,
+    only_open: OnlyOpen = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="DIR", help="Write a report on the pieces held out, with pictures."),
     ] = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same model.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The card as JSON on stdout, also on a terminal.")] = False,
 ) -> None:
     """Train a model, measure it on works held out, and write its folder."""

@@ -10,20 +10,14 @@ import typer
 from ..errors import FugatoError
 from . import show
 from .edge import message
+from .options import Budget, Composers, Encoder, Epochs, Jobs, Labelled, Task, Without
 from .output import is_table, print_json
 from .train import listed, numbers, progress, spoken
 
 
 def tune(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="composer|genre|compose", help="What the model is to do: name composers or genres, or write music."
-        ),
-    ],
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with one folder a composer or genre, or an index.csv.")
-    ],
+    task: Task,
+    data: Labelled,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -56,27 +50,13 @@ def tune(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting that is not searched; may be repeated."),
     ] = None,
-    composers: Annotated[
-        str | None, typer.Option("--composers", metavar="A,B|shipped", help="Only these composers.")
-    ] = None,
-    without: Annotated[
-        str | None, typer.Option("--without", metavar="CORPUS[:DOMAIN],…", help="Leave out these parts of an index.")
-    ] = None,
-    budget: Annotated[
-        str,
-        typer.Option("--budget", metavar="full|small", help="Networks: as published, or for a machine without a GPU."),
-    ] = "full",
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, metavar="N", help="Networks: at most so many in a trial.")
-    ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            "--encoder", metavar="DIR", help="genre, pretrained-encoder: the folder of a transformers encoder."
-        ),
-    ] = None,
+    composers: Composers = None,
+    without: Without = None,
+    budget: Budget = "full",
+    epochs: Epochs = None,
+    encoder: Encoder = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, metavar="N", help="Same seed, same search.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Reading processes.")] = 2,
+    jobs: Jobs = 2,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Trials in the table.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="The best as JSON on stdout, also on a terminal.")] = False,
 ) -> None:

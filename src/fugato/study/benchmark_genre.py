@@ -35,7 +35,8 @@ from fugato.recipes import recipe as find_recipe
 from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME
 from fugato.study.report import Predictions, report
-from fugato.train.genre import ENCODER, enough, passage_ids, report_failures, split_of, windows_of
+from fugato.train.genre import ENCODER, enough, passage_ids, split_of, windows_of
+from fugato.train.told import report_failures
 from fugato.write.place import make_folder
 
 PROTOCOLS: Final = ("random-segments", "random-clips", "filtered-train", "filtered-train-valid", "artists")
@@ -69,7 +70,7 @@ class _Task:
         if every_frame not in self.passages:
             folder = self.out / ("frames" if every_frame else "passages")
             found = load_passages(self.data, folder, every_frame=every_frame, progress=self.stage("listening"))
-            report_failures(found.failed)
+            report_failures(found.failed, "recordings")
             kept = enough(found)
             if len(kept) < len(found):
                 found = found.select(kept)

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from fugato.represent import tokens as t
 from fugato.train import phrases as ph
 from fugato.train.precision import AUTO
 from fugato.train.ranks import is_first, together
+from fugato.train.told import Progress, stage
 
 EXCERPT: Final = 300  # notes of a held-out excerpt: some 32 bars
 PERCENTILE: Final = 95  # of the longest runs of held-out music in the training music: more is a copy
@@ -31,7 +32,6 @@ USUAL: Final = 4  # meters and ensembles that are kept of a style
 SOME: Final = 40  # rows on which the cost of rounding the weights is measured
 RECIPE: Final = "remi-transformer"
 
-Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -148,11 +148,11 @@ def train_compose(
     else:
         corpus = chosen_pieces(data, composers, without, only_open, jobs, progress)
         _prepare_folder(folder, {**key, "ids": corpus.ids}, resume)
-        phrases = ph.prepare(corpus, folder / "phrases", jobs=jobs, progress=_stage(progress, "reading"), **split)
+        phrases = ph.prepare(corpus, folder / "phrases", jobs=jobs, progress=stage(progress, "reading"), **split)
     for reason, n in phrases.left_out.items():
         if n:
             _log.warning("left out (%s): %d files", reason, n)
-    training = {"seed": random_seed, "resume": resume, "minutes": minutes, "progress": _stage(progress, "training")}
+    training = {"seed": random_seed, "resume": resume, "minutes": minutes, "progress": stage(progress, "training")}
     if hasattr(how, "build"):
         devised = {"devices": devices, "nodes": nodes, "precision": precision}
         parts, figures, made = _network(how, phrases, chosen, folder, base, {**training, **devised})
@@ -316,7 +316,7 @@ def chosen_pieces(
     if len(chosen) < 2:
         raise FugatoError("bad-data", "Fewer than two pieces are left to learn from.", corpus.name)
     if any(group is None for group in chosen.groups):
-        told = _stage(progress, "telling works apart")
+        told = stage(progress, "telling works apart")
         chosen = chosen.with_groups(work_groups(chosen, jobs=jobs, progress=told))
     return chosen
 
@@ -348,12 +348,6 @@ def _empty(folder: Path, text: str, resume: bool) -> None:
         (folder / "training.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise FugatoError("bad-output", f"Cannot keep checkpoints ({error}).", str(folder)) from error
-
-
-def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(what, done, total)
 
 
 def _card(

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,17 +22,16 @@ from fugato.corpus.corpus import label_of
 from fugato.errors import FugatoError
 from fugato.models import Card, Model, check_target, load_model, save_model
 from fugato.recipes import recipe as find_recipe
-from fugato.train.judge import Judged, cross_validate, known_threshold
+from fugato.train.judge import Judged, card_calibration, card_figures, cross_validate
 from fugato.train.precision import AUTO
+from fugato.train.told import Progress, named, report_failures, stage
 from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
 LEAST_WORKS: Final = 2  # one to learn from while the other is judged
 STRANGERS: Final = 2000  # pieces by others, by which a panel learns to say "none of these"
 NOT_FOR_SALE: Final = re.compile(r"\bNC\b|non-?commercial|not for commercial", re.IGNORECASE)  # licences of data
-NAMED: Final = 5  # files or composers named in a warning; the rest are counted
 
-Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -150,10 +148,10 @@ def train(
     collection = load_corpus(data)
     if collection.skipped:
         skipped = [f"{path} ({reason})" for path, reason in collection.skipped]
-        _log.warning("passed over (%d): %s", len(skipped), _named(skipped))
+        _log.warning("passed over (%d): %s", len(skipped), named(skipped))
     chosen = select(collection, composers=composers, without=without)
     _log.info("%d files by %d composers", len(chosen), len(chosen.composers()))
-    grouped = _grouped(chosen, apart_from, jobs, _stage(progress, "telling works apart"))
+    grouped = _grouped(chosen, apart_from, jobs, stage(progress, "telling works apart"))
     training = {"resume": resume, "devices": devices, "nodes": nodes, "precision": precision}
     asked = _Asked(how, grouped, chosen, Path(out), jobs, progress, random_seed, settings)
     if both:
@@ -225,7 +223,7 @@ def _direct(asked: _Asked, folds: int) -> _Result:
     folds = min(folds, len(set(works)))
     split = grouped_kfold(labels, works, folds, asked.random_seed, ids=[piece.id for piece in prepared.pieces])
     split.check(works)
-    told = _stage(asked.progress, "judging")
+    told = stage(asked.progress, "judging")
     judged = cross_validate(how, prepared, labels, works, split, progress=told, grid=None, **settings)
     _log.info("judged on held-out works; now fitting on everything")
     everything = np.arange(len(labels))
@@ -241,8 +239,8 @@ def _direct(asked: _Asked, folds: int) -> _Result:
 
 def _counted(asked: _Asked, how: Any) -> Any:
     """What a recipe of n-grams makes of the collection."""
-    prepared = how.prepare(asked.grouped, jobs=asked.jobs, progress=_stage(asked.progress, "counting"))
-    _report_failures(prepared.failed)
+    prepared = how.prepare(asked.grouped, jobs=asked.jobs, progress=stage(asked.progress, "counting"))
+    report_failures(prepared.failed)
     return prepared
 
 
@@ -324,7 +322,7 @@ def _both(
         folder,
         strangers=others,
         jobs=asked.jobs,
-        progress=_stage(asked.progress, "listening to works held out"),
+        progress=stage(asked.progress, "listening to works held out"),
         **for_linear,
     )
     facts = {**heard.made, "settings": {**settings, **how.LINEAR.DEFAULTS, **for_linear}, "alone": made.alone}
@@ -337,9 +335,9 @@ def _windows(asked: _Asked, how: Any, folder: Path) -> Any:
     """What a network looks through, of composers with enough files that it can look through."""
     from fugato.train import store
 
-    told = _stage(asked.progress, "cutting windows")
+    told = stage(asked.progress, "cutting windows")
     windows = store.prepare_for(how, asked.grouped, folder / "windows", jobs=asked.jobs, progress=told)
-    _report_failures(windows.failed)
+    report_failures(windows.failed)
     return windows.select(usable(windows.pieces, asked.chosen))
 
 
@@ -401,7 +399,7 @@ def select(corpus: Corpus, *, composers: Collection[str] | None = None, without:
     few = {c: n for c, n in counts.items() if n < LEAST_FILES}
     if few:
         _log.warning(
-            "left out, with fewer than %d files: %s", LEAST_FILES, _named([f"{c} ({n})" for c, n in few.items()])
+            "left out, with fewer than %d files: %s", LEAST_FILES, named([f"{c} ({n})" for c, n in few.items()])
         )
     chosen = chosen.filter(min_pieces=LEAST_FILES)
     _two(len(chosen.composers()), f"{LEAST_FILES} files", corpus.name)
@@ -443,11 +441,11 @@ def usable(pieces: Sequence[Piece], chosen: Corpus) -> NDArray[np.int64]:
     few = [c for c in files if files[c] < LEAST_FILES]
     one = [c for c in files if files[c] >= LEAST_FILES and works[c] < LEAST_WORKS]
     if few:
-        named = _named([f"{c} ({files[c]})" for c in few])
-        _log.warning("left out, with fewer than %d files that can be read: %s", LEAST_FILES, named)
+        told = named([f"{c} ({files[c]})" for c in few])
+        _log.warning("left out, with fewer than %d files that can be read: %s", LEAST_FILES, told)
     if one:
-        named = _named([f"{c} ({files[c]} files)" for c in one])
-        _log.warning("left out, with one work only, so that none could be held out: %s", named)
+        told = named([f"{c} ({files[c]} files)" for c in one])
+        _log.warning("left out, with one work only, so that none could be held out: %s", told)
     kept = [row for row, piece in enumerate(pieces) if piece.composer not in {*few, *one}]
     wanted = f"{LEAST_FILES} files of {LEAST_WORKS} works that can be read"
     _two(len({pieces[row].composer for row in kept}), wanted, chosen.name)
@@ -473,24 +471,6 @@ def _two(n_composers: int, wanted: str, name: str) -> None:
         )
 
 
-def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else partial(progress, what)
-
-
-def _named(things: Sequence[str]) -> str:
-    """The first few by name, the rest as a number."""
-    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
-    return ", ".join(things[:NAMED]) + more
-
-
-def _report_failures(failed: Sequence[FugatoError]) -> None:
-    if failed:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
-        _log.warning("files that could not be used (%s): %s", kinds, _named([str(error.input) for error in failed]))
-    for error in failed:
-        _log.debug("%s", error)
-
-
 def _card(
     model_name: str,
     version: str,
@@ -504,12 +484,9 @@ def _card(
     protocol = f"{result.protocol}, whole pieces"
     trained_on = Counter(piece.composer for piece in result.pieces)
     counts = Counter(judged.truth.tolist())
-    shown = [
-        {"name": key, "value": round(figures[key], 4), "protocol": protocol, "n": len(judged.truth)}
-        | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
-        for key in ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
-        if key != "top_3_accuracy" or len(judged.labels) > 3
-    ]
+    keys = ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
+    some = [key for key in keys if key != "top_3_accuracy" or len(judged.labels) > 3]
+    shown = card_figures(judged, figures, some, protocol)
     majority = max(counts.values()) / len(judged.truth)
     shown.append(
         {
@@ -531,13 +508,7 @@ def _card(
             {"name": name, "licence": licence, "pieces": n} for (name, licence), n in sorted(corpora.items())
         ),
         figures=tuple(shown),
-        calibration={
-            "method": "temperature on held-out works",
-            "temperature": judged.temperature,
-            "ece": round(figures["ece"], 4),
-            "known_threshold": round(known_threshold(judged.probabilities()), 4),
-            **result.calibration,
-        },
+        calibration=card_calibration(judged, figures, "works", result.calibration),
         limits=(
             "It knows only the composers listed; everyone else can at best be called unknown.",
             "Under some 100 notes, or for single parts and arrangements, its answers are much less certain.",

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,17 +26,16 @@ from fugato.recipes import recipe as find_recipe
 from fugato.recipes.passages import Passages, load_passages
 from fugato.represent.sound_rows import EVERY_FRAME, mfcc_rows
 from fugato.represent.windows import kind_of
-from fugato.train.judge import Judged, cross_validate, known_threshold
+from fugato.train.judge import Judged, card_calibration, card_figures, cross_validate
 from fugato.train.precision import AUTO
+from fugato.train.told import Progress, named, report_failures, stage
 from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_RECORDINGS: Final = 3  # of a genre; with fewer nothing can be learnt and judged
 FOLDS: Final = 5
 ENCODER: Final = "pretrained-encoder"
-NAMED: Final = 5  # recordings or genres named in a warning; the rest are counted
 
 Ints = NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -168,8 +166,8 @@ def check_recipe(how: Any, settings: Mapping[str, float], encoder: str | os.Path
 def heard_passages(how: Any, data: str | os.PathLike[str], folder: Path, progress: Progress | None) -> Passages:
     """The passages of the genres that have enough recordings, in the form that a recipe takes; kept in `folder`."""
     every = hasattr(how, "kind") and how.kind in EVERY_FRAME
-    passages = load_passages(data, folder, every_frame=every, progress=_stage(progress, "listening"))
-    report_failures(passages.failed)
+    passages = load_passages(data, folder, every_frame=every, progress=stage(progress, "listening"))
+    report_failures(passages.failed, "recordings")
     return passages.select(enough(passages))
 
 
@@ -203,7 +201,7 @@ def _enough(clips: Sequence[Clip], name: str) -> Ints:
     few = sorted(genre for genre, ids in recordings.items() if len(ids) < LEAST_RECORDINGS)
     if few:
         told = [f"{genre} ({len(recordings[genre])})" for genre in few]
-        _log.warning("left out, with fewer than %d recordings or artists: %s", LEAST_RECORDINGS, _named(told))
+        _log.warning("left out, with fewer than %d recordings or artists: %s", LEAST_RECORDINGS, named(told))
     kept = np.flatnonzero([clip.genre not in few for clip in clips])
     if len(recordings) - len(few) < 2:
         raise FugatoError(
@@ -213,13 +211,6 @@ def _enough(clips: Sequence[Clip], name: str) -> Ints:
             name or None,
         )
     return kept
-
-
-def report_failures(failed: Sequence[FugatoError]) -> None:
-    """Say which recordings could not be used, and how many."""
-    if failed:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(error.kind for error in failed).most_common())
-        _log.warning("recordings that could not be used (%s): %s", kinds, _named([str(e.input) for e in failed]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +250,7 @@ def described(
     settings: Mapping[str, float],
 ) -> Described:
     """Passages as a recipe describes them, in at least two folds."""
-    prepared = how.prepare(passages, progress=_stage(progress, "describing"), **settings)
+    prepared = how.prepare(passages, progress=stage(progress, "describing"), **settings)
     kept = prepared.passages
     split = split_of(kept, max(folds, 2), random_seed)
     return Described(
@@ -277,8 +268,8 @@ def encoded(
     settings: Mapping[str, float],
 ) -> Described:
     """Recordings as the user's own encoder hears them, each once."""
-    prepared = how.prepare(sounds, encoder, progress=_stage(progress, "listening"), **settings)
-    report_failures(prepared.failed)
+    prepared = how.prepare(sounds, encoder, progress=stage(progress, "listening"), **settings)
+    report_failures(prepared.failed, "recordings")
     prepared = prepared.select(_enough(prepared.clips, sounds.name))
     clips: Sequence[Clip] = prepared.clips
     labels = [clip.genre for clip in clips]
@@ -299,7 +290,7 @@ def encoded(
 
 def _solved(ready: Described, how: Any, progress: Progress | None) -> _Made:
     """Judged by cross-validation, then fitted on everything."""
-    told = _stage(progress, "judging")
+    told = stage(progress, "judging")
     chosen: dict[str, Any] = dict(ready.settings)
     judged = cross_validate(
         ready.fitting, ready.prepared, ready.labels, ready.groups, ready.split, progress=told, grid=None, **chosen
@@ -418,11 +409,6 @@ def _card(
 ) -> Card:
     judged = made.judged
     counts = Counter(clip.genre for clip in made.clips)
-    shown = [
-        {"name": key, "value": round(figures[key], 4), "protocol": made.protocol, "n": len(judged.truth)}
-        | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
-        for key in ("accuracy", "balanced_accuracy", "macro_f1", "ece")
-    ]
     licence = "none granted: research only" if archive else "unstated"
     return Card(
         name=model_name,
@@ -432,14 +418,10 @@ def _card(
         labels={label: counts[label] for label in judged.labels},
         representation=made.representation,
         corpora=({"name": data.stem or "folder", "licence": licence, "pieces": len(made.clips)},),
-        figures=tuple(shown),
-        calibration={
-            "method": "temperature on held-out artists or recordings",
-            "temperature": judged.temperature,
-            "ece": round(figures["ece"], 4),
-            "known_threshold": round(known_threshold(judged.probabilities()), 4),
-            **made.calibration,
-        },
+        figures=tuple(
+            card_figures(judged, figures, ("accuracy", "balanced_accuracy", "macro_f1", "ece"), made.protocol)
+        ),
+        calibration=card_calibration(judged, figures, "artists or recordings", made.calibration),
         limits=(
             "It knows only the genres listed, as the collection it learnt from draws their borders.",
             "Passages of half a minute were learnt from; a few seconds are answered much less surely.",
@@ -448,13 +430,3 @@ def _card(
         licence="for research only, as the collection grants no licence" if archive else "Apache-2.0",
         made={"fugato": __version__, **made.made},
     )
-
-
-def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else partial(progress, what)
-
-
-def _named(things: Sequence[str]) -> str:
-    """The first few by name, the rest as a number."""
-    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
-    return ", ".join(things[:NAMED]) + more

@@ -140,3 +140,27 @@ def chosen(
 def known_threshold(probabilities: NDArray[np.float64]) -> float:
     """The highest probability that `ACCEPTED` of the held-out pieces reach; below it a piece is called unknown."""
     return float(np.quantile(probabilities.max(axis=1), 1 - ACCEPTED))
+
+
+def card_figures(
+    judged: Judged, figures: Mapping[str, Any], keys: Sequence[str], protocol: str
+) -> list[dict[str, Any]]:
+    """Some of `Judged.figures` as a card shows them, with their intervals where there are."""
+    return [
+        {"name": key, "value": round(figures[key], 4), "protocol": protocol, "n": len(judged.truth)}
+        | ({"interval": [round(x, 4) for x in figures["intervals"][key]]} if key in figures["intervals"] else {})
+        for key in keys
+    ]
+
+
+def card_calibration(
+    judged: Judged, figures: Mapping[str, Any], groups: str, fitted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How far a model may be trusted, for its card; `groups` says what no model saw before it was judged, `fitted` what else is known."""
+    return {
+        "method": f"temperature on held-out {groups}",
+        "temperature": judged.temperature,
+        "ece": round(figures["ece"], 4),
+        "known_threshold": round(known_threshold(judged.probabilities()), 4),
+        **fitted,
+    }

@@ -26,13 +26,13 @@ from fugato.train.loop import Examples, Trained, fit, n_parameters, probabilitie
 from fugato.train.precision import AUTO
 from fugato.train.ranks import is_first, only_first, together
 from fugato.train.store import Windows
+from fugato.train.told import Progress, stage
 
 HOLDOUT: Final = {"train": 0.7, "valid": 0.15, "test": 0.15}  # of works; as the publications split files
 VALID: Final = 0.15  # of the works that a fold learns from, kept to stop by
 EXPORT_CHECKED: Final = 4  # real windows on which the export is compared
 
 Ints = NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 
@@ -115,7 +115,7 @@ def make(
         split = grouped_kfold(labels, works, folds, random_seed, ids=ids)
         split.check(works)
         for number, (learn, judge) in enumerate(split.sides()):
-            tell = _stage(progress, f"fold {number + 1} of {folds}")
+            tell = stage(progress, f"fold {number + 1} of {folds}")
             some, stop = divide(learn, labels, works, ids, random_seed)
             trained = run(
                 recipe, windows, label, len(names), some, stop, settings, folder / f"fold-{number}", tell, how
@@ -139,7 +139,7 @@ def make(
         ).replace("%", " %")
         fold = np.arange(len(ids)) % 2  # of the judged: one half calibrates the other
     trained = run(
-        recipe, windows, label, len(names), learn, stop, settings, folder / "final", _stage(progress, "training"), how
+        recipe, windows, label, len(names), learn, stop, settings, folder / "final", stage(progress, "training"), how
     )
     only_first()
     if folds == 1:
@@ -241,10 +241,6 @@ def _judge(network: Any, windows: Windows, pieces: Ints, logits: NDArray[np.floa
     for piece in np.unique(windows.piece[which]):
         logits[piece] = piece_logits(found[windows.piece[which] == piece])
     return which, found.argmax(axis=1)
-
-
-def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(what, done, total)
 
 
 def prepare_folder(folder: Path, key: Mapping[str, Any], *, resume: bool) -> None:

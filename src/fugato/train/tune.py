@@ -18,7 +18,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,11 @@ from fugato.train import attempts
 from fugato.train.composer import (
     _grouped,
     _labels_and_works,
-    _report_failures,
-    _stage,
     _training_folder,
     select,
     usable,
 )
+from fugato.train.told import Progress, report_failures, stage
 from fugato.train.tuned import USUAL, Tuned
 from fugato.write.place import make_folder
 
@@ -57,7 +56,6 @@ LOGARITHMIC: Final = frozenset({"learning_rate", "penalty", "shrinkage", "gamma"
 COUNTED: Final = frozenset({"units", "width", "layers", "order"})  # whole numbers, beside those that every network has
 STOPPED: Final = "stopped"  # mark of a trial that was killed, and is done again
 
-Progress = Callable[[str, int, int], None]
 Values = dict[str, tuple[float, ...]]
 _log = logging.getLogger(__name__)
 
@@ -313,20 +311,20 @@ def _on_works(
 ) -> tuple[attempts.Attempt, str, list[Any]]:
     """What a trial is of a recipe that names composers, what its figure measures, and the pieces that it depends on."""
     chosen = select(load_corpus(data), composers=composers, without=without)
-    grouped = _grouped(chosen, (), jobs, _stage(progress, "telling works apart"))
+    grouped = _grouped(chosen, (), jobs, stage(progress, "telling works apart"))
     pieces = [[piece.id, piece.composer, piece.group] for piece in grouped]
     if hasattr(how, "kind"):
         from fugato.train import store
 
-        told = _stage(progress, "cutting windows")
+        told = stage(progress, "cutting windows")
         windows = store.prepare_for(how, grouped, folder / "windows", jobs=jobs, progress=told)
-        _report_failures(windows.failed)
+        report_failures(windows.failed)
         windows = windows.select(usable(windows.pieces, chosen))
         labels, works = _labels_and_works(windows.pieces)
         attempt = attempts.of_network(how, windows, labels, works, folder, budget=budget, fixed=fixed, seed=seed)
         return attempt, "accuracy over the windows of the works to stop by, in the epoch that is kept", pieces
-    prepared = how.prepare(grouped, jobs=jobs, progress=_stage(progress, "counting"))
-    _report_failures(prepared.failed)
+    prepared = how.prepare(grouped, jobs=jobs, progress=stage(progress, "counting"))
+    report_failures(prepared.failed)
     rows = usable(prepared.pieces, chosen)
     if len(rows) < len(prepared.pieces):
         prepared = prepared.select(rows)

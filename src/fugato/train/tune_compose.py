@@ -16,12 +16,11 @@ from fugato.errors import FugatoError
 from fugato.represent import tokens as t
 from fugato.train import phrases as ph
 from fugato.train.compose import chosen_pieces, train_compose
+from fugato.train.told import Progress
 
 NOTES: Final = 300  # of the beginning of a piece that are foretold, at most
 WORKS: Final = 60
 MEASURE: Final = "log-likelihood of a note of the works to stop by, in nats"
-
-Progress = Callable[[str, int, int], None]
 
 
 def prepared(

@@ -6,19 +6,18 @@ Networks are tried on the artists, or recordings, that `fugato.train.genre.train
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from fugato.corpus.sounds import load_sounds
 from fugato.train import attempts
 from fugato.train.genre import FOLDS, check_recipe, described, encoded, fewest_groups, heard_passages, windows_of
+from fugato.train.told import Progress
 
 __all__ = ["attempts_on", "check_recipe"]
 
 OF_WINDOWS: Final = "accuracy over the windows of the artists or recordings to stop by, in the epoch that is kept"
-
-Progress = Callable[[str, int, int], None]
 
 
 def attempts_on(

@@ -17,15 +17,16 @@ import torch
 import fugato
 from fugato.composer.identify import identify_many, judgeable
 from fugato.composer.panel import panel
-from fugato.composer.pooled import PooledModel, farthest, pooled
+from fugato.composer.pooled import FACTS, PooledModel, farthest, pooled
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.models import load_model, log_softmax, save_model, softmax
 from fugato.train import train
 from fugato.train.composer import strangers
-from fugato.train.panel import WITHIN, Heard, fit_known, fit_pool, fit_reach, sure_of, tell
+from fugato.train.panel import WITHIN, Heard, fit_known, fit_pool, fit_reach, sides, sure_of, tell
 from fugato.train.tune import tune
 
+from .music_files import midi_of
 from .music_styles import COMPOSERS, write_collection
 
 SMALL: dict[str, float] = {"width": 8, "epoch_windows": 64, "epochs": 2}
@@ -148,22 +149,25 @@ def test_held_out_music_lies_within_reach_but_for_a_few() -> None:
     rng = np.random.default_rng(2)
     events = rng.integers(30, 3000, 2000)
     distance = 2 - 0.2 * np.log(events) + rng.normal(0, 0.05, 2000)
-    heard = Heard(np.arange(2000), np.zeros(2000, np.int64), events, np.zeros((2000, 2, 3)), distance, np.ones(2000))
+    none = np.zeros((2000, 0))
+    heard = Heard(
+        np.arange(2000), np.zeros(2000, np.int64), events, np.zeros((2000, 2, 3)), distance, np.ones(2000), none
+    )
     inside = (distance <= farthest(events, fit_reach(heard))).mean()
     assert inside == pytest.approx(WITHIN, abs=0.002)
 
 
-def heard(n: int, agree: float, seed: int) -> Heard:
-    """Rows of two models that are both sure, and of one mind as often as said."""
+def heard(n: int, agree: float, seed: int, alike: Any = None) -> Heard:
+    """Rows of two models that are both sure, and of one mind as often as said; and how alike the columns for that find them."""
     rng = np.random.default_rng(seed)
     each = rng.normal(size=(n, 2, 6))
     first = rng.integers(0, 6, n)
     second = np.where(rng.random(n) < agree, first, rng.integers(0, 6, n))
     each[np.arange(n), 0, first] += 4
     each[np.arange(n), 1, second] += 4
-    return Heard(
-        np.arange(n), np.zeros(n, np.int64), rng.integers(50, 900, n), log_softmax(each), np.ones(n), np.ones(n)
-    )
+    alike = np.zeros((n, 0)) if alike is None else alike
+    lengths = rng.integers(50, 900, n)
+    return Heard(np.arange(n), np.zeros(n, np.int64), lengths, log_softmax(each), np.ones(n), np.ones(n), alike)
 
 
 def test_strangers_are_told_by_two_models_that_do_not_agree() -> None:
@@ -177,6 +181,60 @@ def test_strangers_are_told_by_two_models_that_do_not_agree() -> None:
     assert sure_of(own, asked).mean() > 0.6
     for far in ({"reach": [0.5, 0.0, 0.0]}, {"clarity": 1.1}):
         assert not sure_of(own, {**asked, **far}).any(), "what is like no music is not known, however sure both are"
+
+
+def test_a_column_that_tells_strangers_is_believed_only_as_far_as_it_tells_new_ones() -> None:
+    """The column that has met all strangers tells them without fault here, and those that have met half tell the others not at all."""
+    rng = np.random.default_rng(3)
+    names = np.array([f"name {k % 40}" for k in range(400)])
+    groups = np.arange(400).astype(str)
+    pool = {"linear": 0.5, "network": 0.5, "events": 20.0}
+    asked = {"pool": pool, "reach": [2.0, 0.0, 0.0], "clarity": 0.6}
+
+    def alike(first: float, new: float) -> Any:
+        return np.stack([rng.normal(m, 0.1, 400) for m in (first, new, new)], axis=1)
+
+    deceived = tell(heard(400, 0.9, 0, alike(1, 0)), heard(400, 0.9, 1, alike(0, 0)), groups, names, asked)
+    told = tell(heard(400, 0.9, 0, alike(0, 1)), heard(400, 0.9, 1, alike(0, 0)), groups, names, asked)
+    assert abs(np.median(deceived.own) - np.median(deceived.others)) < 0.1
+    assert np.median(told.own) > 0.9 and np.median(told.others) < 0.1
+    assert 0.3 < sides(names[:40]).mean() < 0.7 and (sides(names) == sides(names[:40].tolist() * 10)).all()
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three composers, and two dozen others of few pieces each who write scales in whole tones."""
+    root = write_collection(tmp_path_factory.mktemp("crowd"), range(7))
+    for k in range(24):
+        (root / f"Stranger {k}").mkdir()
+        for number in range(5):
+            rng = np.random.default_rng([k, number])
+            pitch = 50 + 2 * np.abs(np.cumsum(rng.integers(-2, 3, 120))) % 24
+            score = fugato.Score.from_notes(np.arange(120) / 2, np.full(120, 0.5), pitch)
+            (root / f"Stranger {k}" / f"{number}.mid").write_bytes(midi_of(score))
+    return root
+
+
+def test_a_panel_that_met_strangers_tells_them_and_their_like(crowd: Path, tmp_path: Path) -> None:
+    where = {"out": tmp_path / "both", "held_out": tmp_path / "apart", "jobs": 1, "devices": 1}
+    train("composer", crowd, recipe="panel", composers=sorted(COMPOSERS), **where, **SMALL)  # type: ignore[arg-type]
+    shipped, apart = (panel(str(tmp_path / name)).classifiers[0] for name in ("both", "apart"))
+    assert isinstance(shipped, PooledModel) and isinstance(apart, PooledModel)
+    assert (shipped.linear.n_more, apart.linear.n_more) == (1, 3)
+    card = load_model(tmp_path / "both").card
+    assert len(card.calibration["known"]) == FACTS + 2 and card.calibration["strangers"]["auroc"] > 0.95
+    assert set(card.labels) == set(COMPOSERS), "strangers are no answer"
+    answer = fugato.identify(crowd / "Bach" / "piece 1.mid", model=tmp_path / "both", explain=True)
+    assert answer.known and answer.name == "Bach" and answer.evidence is not None
+    rng = np.random.default_rng(99)
+    foreign = fugato.Score.from_notes(np.arange(120) / 2, np.full(120, 0.5), 50 + 2 * rng.integers(0, 12, 120))
+    assert not fugato.identify(foreign, model=tmp_path / "both").known
+    model = load_model(tmp_path / "both")
+    parts = {part: model.path(part) for part in model.card.files}
+    short = {**model.card.calibration, "known": model.card.calibration["known"][:-1]}
+    save_model(tmp_path / "damaged", replace(model.card, calibration=short), parts)
+    with pytest.raises(FugatoError, match="how its models answer together"):
+        fugato.identify(foreign, model=tmp_path / "damaged")
 
 
 def test_strangers_are_pieces_by_nobody_chosen_and_of_no_chosen_work() -> None:
@@ -214,7 +272,9 @@ def test_the_better_model_is_heard_more_and_little_music_is_believed_less() -> N
     )  # either model says the same of few events as of many, and is wrong more often
     each[np.arange(n), 0, truth] += strength
     pool = fit_pool(
-        Heard(np.arange(n), np.zeros(n, np.int64), events, each, np.ones(n), np.ones(n)), truth, np.ones(n, bool)
+        Heard(np.arange(n), np.zeros(n, np.int64), events, each, np.ones(n), np.ones(n), np.zeros((n, 0))),
+        truth,
+        np.ones(n, bool),
     )
     assert pool["linear"] > 5 * pool["network"]
     few, many = pooled(each[:1], np.array([30]), pool), pooled(each[:1], np.array([1000]), pool)

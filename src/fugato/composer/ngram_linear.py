@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,34 @@ RECIPE: Final = "ngram-linear"
 NEAREST: Final = 1e-3  # least distance of a piece from the mean
 
 
+class Scored(NamedTuple):
+    """What the n-grams make of a piece.
+
+    Attributes
+    ----------
+    logits : ndarray of float32, shape=(n_labels,)
+        Before calibration.
+    alike : ndarray of float32, shape=(n_more,)
+        How much it is like music by any of the composers rather than by others, a number a column beyond theirs.
+    distance : float
+        From the mean of the training pieces.
+    """
+
+    logits: NDArray[np.float32]
+    alike: NDArray[np.float32]
+    distance: float
+
+
 class NgramLinear:
     """Scores of a piece against every composer of a model.
 
     Parameters
     ----------
     model : Model
-        A folder of the recipe "ngram-linear": part "weights" with the arrays ``weights`` int8, shape=(width, n_labels);
-        ``scale`` float32, shape=(n_blocks, n_labels); ``bias`` float32, shape=(n_labels,); ``rarity`` float16, shape=(width,);
-        ``origin`` float16, shape=(width,), the mean vector before scaling, and ``at_origin`` float32, shape=(n_labels,), its scores
-        without bias; ``block_scale`` float32, shape=(n_blocks,).
+        A folder of the recipe "ngram-linear": part "weights" with the arrays ``weights`` int8, shape=(width, n_columns);
+        ``scale`` float32, shape=(n_blocks, n_columns); ``bias`` float32, shape=(n_columns,); ``rarity`` float16, shape=(width,);
+        ``origin`` float16, shape=(width,), the mean vector before scaling, and ``at_origin`` float32, shape=(n_columns,), its scores
+        without bias; ``block_scale`` float32, shape=(n_blocks,). A column a composer; those beyond tell their music from others'.
     """
 
     def __init__(self, model: Model) -> None:
@@ -40,7 +58,8 @@ class NgramLinear:
         self.labels = model.labels
         self.model = model
         self._places = ngrams.layout()
-        width, n, blocks = ngrams.width(), len(self.labels), len(self._places)
+        width, blocks = ngrams.width(), len(self._places)
+        n = max(len(self.labels), arrays["bias"].size if "bias" in arrays else 0)
         expected = {"weights": (width, n), "scale": (blocks, n), "bias": (n,), "rarity": (width,)}
         expected |= {"origin": (width,), "at_origin": (n,), "block_scale": (blocks,)}
         wrong = [name for name, shape in expected.items() if name not in arrays or arrays[name].shape != shape]
@@ -61,6 +80,7 @@ class NgramLinear:
         squares = np.add.reduceat(np.square(self._origin), [place.start for place in self._places])
         self._origin_square = float(self._block_square @ squares)
         self._at_origin: NDArray[np.float32] = arrays["at_origin"]
+        self.n_more = n - len(self.labels)
         self.temperature = float(model.card.calibration.get("temperature", 1.0))
 
     @cached_property
@@ -69,10 +89,10 @@ class NgramLinear:
 
     def logits(self, events: Stream) -> NDArray[np.float32]:
         """Scores before calibration, shape=(n_labels,)."""
-        return self.judged(events)[0]
+        return self.judged(events).logits
 
-    def judged(self, events: Stream) -> tuple[NDArray[np.float32], float]:
-        """The same, and how far the piece lies from the mean of the training pieces."""
+    def judged(self, events: Stream) -> Scored:
+        """The same, and how the piece lies among all music."""
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         scores = -self._at_origin
@@ -85,7 +105,9 @@ class NgramLinear:
             block[:] = rows[a:b]
             scores += (values[a:b] @ block) * scale
         distance = self._distance(cell, values)
-        return scores / distance + self._bias, float(distance)
+        scores = scores / distance + self._bias
+        n = len(self.labels)
+        return Scored(scores[:n], scores[n:], float(distance))
 
     def _distance(self, cell: NDArray[np.int32], values: NDArray[np.float32]) -> np.float32:
         """How far a piece lies from the mean of the training pieces."""
@@ -148,4 +170,4 @@ class NgramLinear:
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0).astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
         values = values / self._distance(cell, values)
-        return cell, times, values * (rows[:, self._label_index[label]] - rows.mean(axis=1))
+        return cell, times, values * (rows[:, self._label_index[label]] - rows[:, : len(self.labels)].mean(axis=1))

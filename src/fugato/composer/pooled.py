@@ -4,7 +4,8 @@ A logarithmic opinion pool (Genest & Zidek, "Combining probability distributions
 sum of both models' log probabilities. Few events are weaker evidence than either model takes them for, so the sum shrinks with them.
 
 Whether a piece is by any of the composers is a question of its own: strangers are often given a name with confidence, but seldom the same
-by both models, and they lie elsewhere. Notes drawn by lot would be named, too; they are known by keys that are less clear than any music's.
+by both models, and they lie elsewhere; and one more column of the n-grams has learnt to tell them. Notes drawn by lot would be named, too;
+they are known by keys that are less clear than any music's.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Listened(NamedTuple):
         From the mean of the pieces that the n-grams learnt from.
     clarity : float
         Of its keys: `fugato.represent.keys.clarity`.
+    alike : ndarray of float64, shape=(n_more,)
+        How much it is like music by any of the composers rather than by strangers, by each of the n-grams' columns for that.
     """
 
     each: NDArray[np.float64]
     distance: float
     clarity: float
+    alike: NDArray[np.float64]
 
 
 class PooledModel:
@@ -68,6 +72,7 @@ class PooledModel:
         self.model, self.labels = model, model.labels
         self.linear, self.network = NgramLinear(model), WindowNetwork(model)
         calibration = model.card.calibration
+        facts = FACTS + bool(self.linear.n_more)
         pool, reach, known, clarity = (calibration.get(key) for key in ("pool", "reach", "known", "clarity"))
         if (
             not isinstance(pool, Mapping)
@@ -76,7 +81,7 @@ class PooledModel:
             or len(reach) != 3
             or not all(map(_number, reach))
             or not (clarity is None or _number(clarity))
-            or not (known is None or (isinstance(known, list) and len(known) == FACTS + 1 and all(map(_number, known))))
+            or not (known is None or (isinstance(known, list) and len(known) == facts + 1 and all(map(_number, known))))
         ):
             raise FugatoError("bad-model", "Its card does not say how its models answer together.", str(model.folder))
         self.pool = {key: float(value) for key, value in pool.items()}
@@ -96,16 +101,16 @@ class PooledModel:
             return scores, 0.0
         if self.known is None:
             return scores, float(softmax(scores).max())
-        return scores, float(sureness(evidence(each, length, distance, self.pool), self.known)[0])
+        return scores, float(sureness(evidence(each, length, distance, found.alike[None], self.pool), self.known)[0])
 
     def listen(self, score: Score, events: Stream, windows: int = HEARD) -> Listened:
         """What either model makes of a piece."""
         each = np.zeros((2, len(self.labels)))
-        logits, distance = self.linear.judged(events)
-        each[0] = log_softmax(logits, self.linear.temperature)
+        scored = self.linear.judged(events)
+        each[0] = log_softmax(scored.logits, self.linear.temperature)
         if len(events) >= LEAST_ROWS:
             each[1] = self.network.logits(self.network.table(score, events, windows))
-        return Listened(each, distance, clarity(events))
+        return Listened(each, scored.distance, clarity(events), scored.alike.astype(np.float64))
 
 
 def pooled(each: NDArray[np.float64], events: NDArray[np.int64], pool: Mapping[str, float]) -> NDArray[np.float64]:
@@ -115,12 +120,16 @@ def pooled(each: NDArray[np.float64], events: NDArray[np.int64], pool: Mapping[s
 
 
 def evidence(
-    each: NDArray[np.float64], events: NDArray[np.int64], distance: NDArray[np.float64], pool: Mapping[str, float]
+    each: NDArray[np.float64],
+    events: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    alike: NDArray[np.float64],
+    pool: Mapping[str, float],
 ) -> NDArray[np.float64]:
-    """What tells the composers of a model from others, shape=(n, `FACTS`).
+    """What tells the composers of a model from others, shape=(n, `FACTS`), or one more where there is a column for it.
 
     How sure both are together, how far ahead the first name is, how spread the rest; how sure either is, and what it gives to the name that
-    the other prefers; how far from the mean of all music, and how long.
+    the other prefers; how far from the mean of all music, and how long; the first number in `alike`, shape=(n, n_more).
     """
     together = log_softmax(pool["linear"] * each[:, 0] + pool["network"] * each[:, 1])
     best = np.sort(together, axis=1)[:, -2:]
@@ -138,6 +147,7 @@ def evidence(
         length,
         length**2,
         distance * length,
+        *alike.T[:1],
     )
     return np.stack(facts, axis=1)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -127,6 +127,22 @@ class Prepared:
             self.failed,
         )
 
+    def joined(self, other: Prepared) -> Prepared:
+        """With the pieces of another after its own; both weighed and scaled alike (`prepare_like`)."""
+        n, m = len(self.pieces), len(other.pieces)
+        return Prepared(
+            self.pieces + other.pieces,
+            np.concatenate([self.original, other.original + n]),
+            scipy.sparse.vstack(
+                [self.vectors[:n], other.vectors[:m], self.vectors[n:], other.vectors[m:]], format="csr"
+            ),
+            np.concatenate([self.distance[:n], other.distance[:m], self.distance[n:], other.distance[m:]]),
+            self.origin,
+            self.rarity,
+            self.scale,
+            self.failed + other.failed,
+        )
+
     def with_copies(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of `vectors` to learn from, and for each the position in `rows` of its piece; pieces first."""
         place = np.full(len(self.pieces), -1)
@@ -178,6 +194,37 @@ class _Counts:
 
 def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) -> Prepared:
     """Read every piece once, in worker processes, and count its grams."""
+    return _scaled(_count(corpus, jobs, progress))
+
+
+def prepare_like(base: Prepared, corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) -> Prepared:
+    """The same for other pieces, weighed and scaled as those of `base` are and seen from the same place."""
+    return _placed(_count(corpus, jobs, progress), base.rarity, base.scale, base.origin)
+
+
+@dataclass(frozen=True, eq=False)
+class _Collection:
+    """Grams of pieces and after them of copies; those of number i lie from ``ends[i]`` to ``ends[i + 1]``."""
+
+    pieces: tuple[Piece, ...]
+    original: NDArray[np.int64]
+    cell: NDArray[np.int32]
+    time: NDArray[np.uint16]
+    ends: NDArray[np.int64]
+    failed: tuple[FugatoError, ...]
+
+    def weighed(self, rarity: Floats) -> Floats:
+        """What each cell of each piece counts, before scaling."""
+        places = ngrams.layout()
+        return np.concatenate(
+            [
+                ngrams.weigh(self.cell[a:b], self.time[a:b].astype(np.int32), rarity, places)
+                for a, b in itertools.pairwise(self.ends)
+            ]
+        )
+
+
+def _count(corpus: Corpus, jobs: int, progress: Progress | None) -> _Collection:
     pieces: list[Piece] = []
     failed: list[FugatoError] = []
     original: list[int] = []
@@ -190,40 +237,38 @@ def prepare(corpus: Corpus, *, jobs: int = 2, progress: Progress | None = None) 
         pieces.append(piece)
     counts.cells += copies.cells
     counts.times += copies.times
-    return _scaled(tuple(pieces), np.array(original, np.int64), *counts.joined(), tuple(failed))
+    return _Collection(tuple(pieces), np.array(original, np.int64), *counts.joined(), tuple(failed))
 
 
-def _scaled(
-    pieces: tuple[Piece, ...],
-    original: NDArray[np.int64],
-    cell: NDArray[np.int32],
-    time: NDArray[np.uint16],
-    ends: NDArray[np.int64],
-    failed: tuple[FugatoError, ...],
-) -> Prepared:
-    n, width, places = len(ends) - 1, ngrams.width(), ngrams.layout()
-    frequency = np.bincount(cell, minlength=width)
+def _scaled(found: _Collection) -> Prepared:
+    n, width, places = len(found.ends) - 1, ngrams.width(), ngrams.layout()
+    frequency = np.bincount(found.cell, minlength=width)
     least = min(LEAST_PIECES, n)
     rarity = (
         np.where(frequency >= least, np.log((1 + n) / (1 + frequency)) + 1, 0).astype(np.float16).astype(np.float32)
     )
-    values = np.concatenate(
-        [ngrams.weigh(cell[a:b], time[a:b].astype(np.int32), rarity, places) for a, b in itertools.pairwise(ends)]
-    )
-    mean = np.bincount(cell, values, minlength=width) / n
-    square = np.bincount(cell, values * values, minlength=width) / n
+    values = found.weighed(rarity)
+    mean = np.bincount(found.cell, values, minlength=width) / n
+    square = np.bincount(found.cell, values * values, minlength=width) / n
     scale = np.ones(width, np.float32)
     weights = np.array([HASHED_WEIGHT if p.hashed else 1.0 for p in places])
     for place, weight in zip(places, weights / weights.sum(), strict=True):
         part = slice(place.start, place.stop)
         variance = float(square[part].sum() - (mean[part] ** 2).sum())
         scale[part] = np.sqrt(weight / variance) if variance > 1e-6 else 0.0
-    vectors = scipy.sparse.csr_matrix((values * scale[cell], cell, ends), shape=(n, width), dtype=np.float32)
-    origin = (mean * scale).astype(np.float32)
-    exact = (values * scale[cell]).astype(np.float64)
+    return _placed(found, rarity, scale, (mean * scale).astype(np.float32), values)
+
+
+def _placed(
+    found: _Collection, rarity: Floats, scale: Floats, origin: Floats, values: Floats | None = None
+) -> Prepared:
+    cell, ends = found.cell, found.ends
+    values = (found.weighed(rarity) if values is None else values) * scale[cell]
+    vectors = scipy.sparse.csr_matrix((values, cell, ends), shape=(len(ends) - 1, ngrams.width()), dtype=np.float32)
+    exact = values.astype(np.float64)
     apart = np.add.reduceat(exact * (exact - 2 * origin[cell]), ends[:-1]) + np.square(origin, dtype=np.float64).sum()
     distance = np.sqrt(np.maximum(apart, NEAREST**2)).astype(np.float32)
-    return Prepared(pieces, original, vectors, distance, origin, rarity, scale, failed)
+    return Prepared(found.pieces, found.original, vectors, distance, origin, rarity, scale, found.failed)
 
 
 def piece_weights(
@@ -293,18 +338,45 @@ def fit(
     return Fitted(tuple(str(n) for n in names), rows, shifted.astype(np.float32), bias.astype(np.float32))
 
 
-def export(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
-    """Parts of the model folder: int8 weights with a scale for each block and composer."""
-    dual = fitted.dual / prepared.distance[fitted.rows, None]
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Scores as they are added up from grams.
+
+    Attributes
+    ----------
+    weights : ndarray of float32, shape=(width, n)
+        Of cells before scaling, seen from the origin.
+    bias : ndarray of float32, shape=(n,)
+    """
+
+    weights: Floats
+    bias: Floats
+
+    def beside(self, other: Columns) -> Columns:
+        """These columns, and after them others."""
+        return Columns(np.hstack([self.weights, other.weights]), np.concatenate([self.bias, other.bias]))
+
+
+def columns(prepared: Prepared, fitted: Fitted, labels: Sequence[str] | None = None) -> Columns:
+    """The solution in its primal form, of all labels or of some."""
+    of = range(len(fitted.labels)) if labels is None else [fitted.labels.index(label) for label in labels]
+    dual = fitted.dual[:, list(of)] / prepared.distance[fitted.rows, None]
     weights = np.asarray(prepared.vectors[fitted.rows].T @ dual) - prepared.origin[:, None] * dual.sum(axis=0)
-    weights *= prepared.scale[:, None]
+    return Columns(weights * prepared.scale[:, None], fitted.bias[list(of)])
+
+
+def export(prepared: Prepared, fitted: Fitted, more: Columns | None = None) -> dict[str, Any]:
+    """Parts of the model folder: int8 weights with a scale for each block and column, those of the labels first."""
+    found = columns(prepared, fitted)
+    if more is not None:
+        found = found.beside(more)
     places = ngrams.layout()
-    quantised = np.zeros(weights.shape, np.int8)
-    scale = np.zeros((len(places), weights.shape[1]), np.float32)
+    quantised = np.zeros(found.weights.shape, np.int8)
+    scale = np.zeros((len(places), len(found.bias)), np.float32)
     origin = (prepared.origin / np.where(prepared.scale > 0, prepared.scale, 1)).astype(np.float16)
-    at_origin = np.zeros(weights.shape[1], np.float32)
+    at_origin = np.zeros(len(found.bias), np.float32)
     for number, place in enumerate(places):
-        part = weights[place.start : place.stop]
+        part = found.weights[place.start : place.stop]
         scale[number] = np.maximum(np.abs(part).max(axis=0) / 127, 1e-12)
         rounded = np.rint(part / scale[number])
         quantised[place.start : place.stop] = rounded
@@ -313,7 +385,7 @@ def export(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
         "weights": {
             "weights": quantised,
             "scale": scale,
-            "bias": fitted.bias,
+            "bias": found.bias,
             "rarity": prepared.rarity.astype(np.float16),
             "origin": origin,
             "at_origin": at_origin,

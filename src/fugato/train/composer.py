@@ -29,7 +29,7 @@ from fugato.train.tuned import read_tuned, recipe_of
 
 LEAST_FILES: Final = 3  # of a composer with fewer nothing can be learnt and judged
 LEAST_WORKS: Final = 2  # one to learn from while the other is judged
-STRANGERS: Final = 2000  # pieces by others, by which a panel learns to say "none of these"
+STRANGERS: Final = 5000  # pieces by others, by which a panel learns to say "none of these"
 NOT_FOR_SALE: Final = re.compile(r"\bNC\b|non-?commercial|not for commercial", re.IGNORECASE)  # licences of data
 
 _log = logging.getLogger(__name__)

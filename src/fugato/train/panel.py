@@ -2,7 +2,8 @@
 
 The network is trained first and judged on a holdout of works. The n-grams are solved twice over one Gram matrix: without those works, which
 gives a panel that has never met them and tells how far to trust either model, and with everything, which is what is shipped. Half of the
-held-out works fit the weights by which the other half is judged.
+held-out works fit the weights by which the other half is judged. Where the collection has music by others, too, the n-grams learn to tell
+the composers' from it (`fugato.train.strangers`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from fugato.recipes.reading import opened
 from fugato.score import Score
 from fugato.train.export_decoder import halved
 from fugato.train.judge import ACCEPTED, Judged
+from fugato.train.strangers import first, fit_columns, side_of
 
 NETWORK: Final = "onset-cnn"
 EXCERPT_BARS: Final = (
@@ -62,6 +64,7 @@ class Heard:
     events : ndarray of int64, shape=(n,)
     each : ndarray of float64, shape=(n, 2, n_labels)
     distance, clarity : ndarray of float64, shape=(n,)
+    alike : ndarray of float64, shape=(n, n_more)
         As `fugato.composer.pooled.Listened`.
     """
 
@@ -71,32 +74,35 @@ class Heard:
     each: NDArray[np.float64]
     distance: NDArray[np.float64]
     clarity: NDArray[np.float64]
+    alike: NDArray[np.float64]
 
     def select(self, rows: NDArray[np.bool_]) -> Heard:
         """Some rows."""
         return Heard(*(getattr(self, each.name)[rows] for each in fields(self)))
 
+    def as_new(self, side: NDArray[np.int64]) -> Heard:
+        """With the column that has not met the strangers of a row's side in place of the one that has met them all."""
+        if self.alike.shape[1] < 3:
+            return self
+        return replace(self, alike=self.alike[np.arange(len(side)), 1 + side][:, None])
+
 
 def listen(folder: Path, pieces: Corpus, *, jobs: int = 2, progress: Progress | None = None) -> Heard:
     """Ask the two models of a panel about pieces and excerpts of them, in worker processes. What cannot be judged is left out."""
-    rows: list[tuple[int, int, int, NDArray[np.float64], float, float]] = []
+    rows: list[tuple[Any, ...]] = []
     sources = (opened(pieces, piece) for piece in pieces)
     for done, item in enumerate(read_many(sources, jobs=jobs, then=THEN, options={"folder": str(folder)})):
         if isinstance(item.result, bytes):
             file = io.BytesIO(item.result)
-            lengths, each, distance, clear = (np.load(file, allow_pickle=False) for _ in range(4))
-            rows += [
-                (done, int(bars), int(n), e, float(d), float(c))
-                for (bars, n), e, d, c in zip(lengths, each, distance, clear, strict=True)
-            ]
+            lengths, *heard = (np.load(file, allow_pickle=False) for _ in range(len(fields(Heard)) - 2))
+            rows += [(done, *length, *each) for length, *each in zip(lengths, *heard, strict=True)]
         if progress is not None:
             progress(done + 1, len(pieces))
-    piece, cut, events, each_of, far, clarity = zip(*rows, strict=True)
-    return Heard(np.array(piece), np.array(cut), np.array(events), np.stack(each_of), np.array(far), np.array(clarity))
+    return Heard(*map(np.array, zip(*rows, strict=True)))
 
 
 def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
-    """Bars (0: all) and events, scores, distances, clarity of a piece and of its excerpts in NumPy's format, for `read_many`."""
+    """Bars (0: all) and events of a piece and of its excerpts, then the other fields of `Heard`, in NumPy's format, for `read_many`."""
     model = panel(folder).classifiers[0]
     assert isinstance(model, PooledModel)
     rng = np.random.default_rng(int(sha256[:16] or "0", 16))
@@ -113,7 +119,7 @@ def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
             found.append((bars, len(events), model.listen(excerpt, events)))
     out = io.BytesIO()
     heard = [listened for _, _, listened in found]
-    of_each = [h.each for h in heard], [h.distance for h in heard], [h.clarity for h in heard]
+    of_each = ([getattr(h, each.name) for h in heard] for each in fields(Heard)[3:])
     for array in ([row[:2] for row in found], *of_each):
         np.save(out, np.array(array), allow_pickle=False)
     return out.getvalue()
@@ -164,7 +170,7 @@ def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[floa
     """Weights, and a bias, by which pieces of the composers are told from others': a logistic regression in which both count the same."""
     from sklearn.linear_model import LogisticRegression
 
-    facts = np.concatenate([evidence(h.each, h.events, h.distance, pool) for h in (own, others)])
+    facts = np.concatenate([evidence(h.each, h.events, h.distance, h.alike, pool) for h in (own, others)])
     mean, spread = facts.mean(axis=0), facts.std(axis=0) + 1e-9
     truth = np.arange(len(facts)) < len(own.piece)
     fitted = LogisticRegression(class_weight="balanced", max_iter=5000).fit((facts - mean) / spread, truth)
@@ -174,7 +180,7 @@ def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[floa
 
 def sure_of(heard: Heard, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
     """How surely pieces are by composers of the model, shape=(n,), as `PooledModel.judged`; `calibration` of its card."""
-    facts = evidence(heard.each, heard.events, heard.distance, calibration["pool"])
+    facts = evidence(heard.each, heard.events, heard.distance, heard.alike, calibration["pool"])
     return np.where(like_music(heard, calibration), sureness(facts, calibration["known"]), 0.0)
 
 
@@ -203,7 +209,8 @@ def tell(
     own: Heard, others: Heard, own_groups: NDArray[Any], their_names: NDArray[Any], calibration: Mapping[str, Any]
 ) -> Told:
     """Whole pieces by weights fitted on the other half of the works and of the strangers' names, an entry a row each."""
-    half, their_half = halves(own_groups), halves(their_names)
+    half, their_half = halves(own_groups), sides(their_names)
+    own, others = own.as_new(half), others.as_new(their_half)
     sure, theirs = np.zeros(len(half)), np.zeros(len(their_half))
     for side in (0, 1):
         known = fit_known(own.select(half != side), others.select(their_half != side), calibration["pool"])
@@ -211,6 +218,11 @@ def tell(
         sure[half == side] = sure_of(own.select(half == side), fitted)
         theirs[their_half == side] = sure_of(others.select(their_half == side), fitted)
     return Told(sure[own.bars == 0], theirs[others.bars == 0])
+
+
+def sides(names: NDArray[Any]) -> NDArray[np.int64]:
+    """The half of the strangers that each name belongs to, shape=(n,)."""
+    return np.array([side_of(str(name)) for name in names], np.int64)
 
 
 def halves(groups: NDArray[Any]) -> NDArray[np.int64]:
@@ -278,7 +290,8 @@ def calibrate(
         others = listen(folder, strangers, jobs=jobs)
         names = np.array([strangers[int(place)].composer for place in others.piece])
         told = tell(heard, others, groups, names, calibration)
-        calibration["known"] = fit_known(heard, others, calibration["pool"])
+        own_as_new, as_new = heard.as_new(halves(groups)), others.as_new(sides(names))
+        calibration["known"] = fit_known(own_as_new, as_new, calibration["pool"])
         calibration["strangers"] = {
             "pieces": len(told.others),
             "names": len(set(names.tolist())),
@@ -375,7 +388,10 @@ def make(
         limits=("It has not seen the works it was judged on, and is there to be measured.",),
     )
     network = halved(onnx.load_from_string(network)).SerializeToString()  # judged as it is kept
-    parts = {**linear.export(prepared, fitted), "network": network}
+    more = None
+    if strangers is not None and len(strangers) >= LEAST_STRANGERS and len(set(sides(np.array(strangers.labels)))) == 2:
+        more = fit_columns(linear, prepared, learn, strangers, jobs=jobs, progress=progress)
+    parts = {**linear.export(prepared, fitted, more), "network": network}
     save_model(folder, card, parts)
     pieces = Corpus([prepared.pieces[row] for row in ask], "works held out")
     together, heard, calibration = calibrate(folder, pieces, strangers=strangers, jobs=jobs, progress=progress)
@@ -391,6 +407,5 @@ def make(
     _log.info("alone: %s, of %d pieces", alone, int(whole.sum()))
     everything = np.arange(len(label))
     final = linear.fit(prepared, everything, label, group, **settings)
-    return Made(
-        together, {**linear.export(prepared, final), "network": network}, calibration, {**alone, "n": int(whole.sum())}
-    )
+    parts = {**linear.export(prepared, final, None if more is None else first(more)), "network": network}
+    return Made(together, parts, calibration, {**alone, "n": int(whole.sum())})

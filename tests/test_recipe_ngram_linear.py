@@ -37,10 +37,15 @@ def labels(prepared: how.Prepared) -> Any:
     return np.array([piece.composer for piece in prepared.pieces])
 
 
+def whole_ones(prepared: how.Prepared) -> Any:
+    """Vectors of the pieces and of their copies as if played."""
+    return prepared.vectors.toarray()[: len(prepared.pieces) + int((~prepared.cut).sum())].astype(np.float64)
+
+
 def seen_from_the_mean(prepared: how.Prepared) -> Any:
-    """All vectors less their mean, each of length 1."""
+    """All vectors less the mean of those that are whole, each of length 1."""
     dense = prepared.vectors.toarray().astype(np.float64)
-    dense -= dense.mean(axis=0)
+    dense -= whole_ones(prepared).mean(axis=0)
     return dense / np.linalg.norm(dense, axis=1, keepdims=True)
 
 
@@ -54,11 +59,12 @@ def test_the_dual_solution_is_weighted_ridge_regression_with_an_intercept(
     fitted = how.fit(prepared, rows, labels[rows], groups, **settings)
     chosen = {**how.DEFAULTS, **settings}
     weight = how.piece_weights(labels[rows], groups, chosen["work_power"], chosen["class_power"])
-    learnt, piece = prepared.with_copies(rows)
+    learnt, piece, cut = prepared.with_copies(rows)
     of_copies = piece[len(rows) :]
-    assert len(of_copies) == len(rows), "in this collection every file is notated and a work by itself"
+    assert (~cut).sum() == len(rows), "in this collection every file is notated and a work by itself"
+    assert 0 < cut.sum() < len(rows), "and some are too short for the excerpt that was drawn"
     whole = np.array([weight[groups == groups[i]].sum() for i in of_copies])
-    weight = np.concatenate([weight, chosen["played_weight"] * whole])
+    weight = np.concatenate([weight, np.where(cut, chosen["excerpt_weight"], chosen["played_weight"]) * whole])
     dense = seen_from_the_mean(prepared)
     dense = dense[:, dense.any(axis=0)]
     target: Any = (labels[rows, None] == np.array(fitted.labels)).astype(np.float64)
@@ -114,7 +120,7 @@ def test_int8_weights_answer_as_the_floats_did(
 
 
 def test_blocks_have_the_variance_of_their_weight(prepared: how.Prepared) -> None:
-    dense = prepared.vectors.toarray()
+    dense = whole_ones(prepared)
     variance = [dense[:, p.start : p.stop].var(axis=0).sum() for p in ngrams.layout()]
     assert sum(variance) == pytest.approx(1, rel=1e-3)
     np.testing.assert_allclose(variance, np.full(len(variance), 1 / len(variance)), rtol=1e-2)
@@ -127,13 +133,11 @@ def test_the_inner_products_are_those_of_the_vectors(prepared: how.Prepared) -> 
 
 
 def test_selected_pieces_keep_their_vectors(prepared: how.Prepared) -> None:
-    rows = np.array([5, 2, 30])
+    rows = np.array([5, 2, int(prepared.original[prepared.cut][-1])])
     some = prepared.select(rows)
     assert [p.id for p in some.pieces] == [prepared.pieces[r].id for r in rows]
-    copies = [
-        len(prepared.pieces) + prepared.original.tolist().index(row)
-        for row in sorted(rows, key=prepared.original.tolist().index)
-    ]
+    copies = len(prepared.pieces) + np.flatnonzero(np.isin(prepared.original, rows))
+    assert len(copies) > len(rows) and (some.cut == prepared.cut[copies - len(prepared.pieces)]).all()
     assert [rows[i] for i in some.original] == [prepared.original[c - len(prepared.pieces)] for c in copies]
     everything = np.concatenate([rows, copies])
     np.testing.assert_allclose(some.gram, prepared.gram[np.ix_(everything, everything)], atol=1e-4)
@@ -143,15 +147,39 @@ def test_one_played_copy_of_every_notated_work_is_learnt_from(styled_folder: Pat
     corpus = load_corpus(styled_folder)
     works = [f"{piece.composer} {i // 4}" for i, piece in enumerate(corpus)]
     found = how.prepare(corpus.with_groups(works), jobs=1)
-    assert len(found.original) == len({piece.group for piece in found.pieces}) == len(set(works))
-    assert len({found.pieces[i].group for i in found.original}) == len(found.original)
+    whole, excerpts = found.original[~found.cut], found.original[found.cut]
+    assert len(whole) == len({piece.group for piece in found.pieces}) == len(set(works))
+    assert len({found.pieces[i].group for i in whole}) == len(whole)
+    assert 0 < len(excerpts) < len(whole) and set(excerpts) < set(whole), "some bars of the same files"
     assert found.vectors.shape[0] == len(found.pieces) + len(found.original)
     again = how.prepare(corpus.with_groups(works), jobs=2)
     assert (found.vectors != again.vectors).nnz == 0, "the copies are the same each time"
     rows = np.flatnonzero([piece.group == works[0] for piece in found.pieces])
-    learnt, piece = found.with_copies(rows)
-    assert len(learnt) == len(rows) + 1
+    learnt, piece, cut = found.with_copies(rows)
+    assert len(learnt) == len(rows) + len(cut) and (~cut).sum() == 1 and cut.sum() <= 1
     assert piece[-1] in range(len(rows))
+
+
+def test_an_excerpt_is_of_bars_of_the_piece_and_tells_its_composer_when_it_is_learnt_from(
+    prepared: how.Prepared, labels: Any, collection: Corpus
+) -> None:
+    n = len(labels)
+    at = n + np.flatnonzero(prepared.cut)
+    of = prepared.original[prepared.cut]
+    sizes = prepared.vectors.getnnz(axis=1)
+    assert (sizes[at] < sizes[of]).all() and (sizes[at] > sizes[of] / 4).all()
+    cells = [set(prepared.vectors[row].indices) for row in range(prepared.vectors.shape[0])]
+    within = [len(cells[a] & cells[b]) / len(cells[a]) for a, b in zip(at, of, strict=True)]
+    assert min(within) > 0.5 and np.median(within) > 0.8, "but for degrees of a key that is heard anew"
+    learn = np.arange(n)[np.arange(n) % 3 > 0]
+    groups = np.array(collection.ids)
+    asked = np.flatnonzero(~np.isin(of, learn))
+    right = {}
+    for weight in (0.0, 0.25):
+        fitted = how.fit(prepared, learn, labels[learn], groups[learn], excerpt_weight=weight)
+        scores = prepared.gram[np.ix_(at[asked], fitted.rows)] @ fitted.dual + fitted.bias
+        right[weight] = scores[np.arange(len(asked)), np.searchsorted(fitted.labels, labels[of[asked]])].mean()
+    assert right[0.25] > right[0.0]
 
 
 def test_a_bad_file_or_archive_member_costs_only_itself(styled_folder: Path, tmp_path: Path) -> None:

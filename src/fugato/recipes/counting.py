@@ -1,14 +1,14 @@
-"""N-grams of a whole collection, and of copies as if played: what recipes over n-grams start from.
+"""N-grams of a whole collection, of copies as if played and of excerpts: what recipes over n-grams start from.
 
-The timing of a performance is no composer's trait. Of one notated file of every work a copy as if it were played
-(`fugato.represent.played`) is counted too; nothing is ever judged on copies.
+The timing of a performance is no composer's trait, nor is the length of what somebody asks about. Of one notated file of every work a
+copy as if it were played (`fugato.represent.played`) and some bars by themselves are counted too; nothing is ever judged on them.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +20,53 @@ from fugato.read import read_many
 from fugato.recipes.reading import opened
 from fugato.represent import ngrams
 from fugato.represent.played import played
-from fugato.represent.stream import stream
+from fugato.represent.stream import Stream, stream
 from fugato.score import Score
+
+EXCERPT_BARS: Final = (8, 32)  # of an excerpt, both included; of music that is longer than that
 
 Table = NDArray[np.int32]
 Progress = Callable[[int, int], None]
 
 
 class Counted(NamedTuple):
-    """Grams of a piece, shape=(2, n_cells): cells over how often each occurs; and those of its copy, if it stands for its work."""
+    """Grams of a piece, shape=(2, n_cells): cells over how often each occurs; and, if it stands for its work, of its copy and excerpt."""
 
     piece: Piece
     table: Table
     copy: Table | None
+    excerpt: Table | None
 
 
 def counts_bytes(score: Score, *, name: str, sha256: str) -> bytes:
-    """Grams of one piece and, where its beats are notated, of a copy as if played; for `fugato.read.read_many` to call in a worker.
+    """Grams of one piece and, where its beats are notated, of a copy as if played and of an excerpt; for `fugato.read.read_many`.
 
     Returns
     -------
     bytes
-        One or two arrays of int32, shape=(2, n_cells), in NumPy's format: cells over how often each occurs.
+        Three arrays of int32, shape=(2, n_cells), in NumPy's format: cells over how often each occurs; without cells for what there is not.
     """
-    streams = [judgeable(score, name)]
+    whole, drawn = judgeable(score, name), int(sha256[:16], 16)
+    streams: list[Stream | None] = [whole, None, None]
     if score.beats == "notated":
-        streams.append(stream(played(score, np.random.default_rng(int(sha256[:16], 16)))))
+        streams[1:] = stream(played(score, np.random.default_rng(drawn))), _excerpt(score, drawn)
     out = io.BytesIO()
     for events in streams:
-        np.save(out, np.stack(ngrams.count(events)))
+        np.save(out, np.zeros((2, 0), np.int32) if events is None else np.stack(ngrams.count(events)))
     return out.getvalue()
+
+
+def _excerpt(score: Score, drawn: int) -> Stream | None:
+    """Some bars of it, the same ones for the same number; None where it is too short, or they are of rest."""
+    rng = np.random.default_rng([drawn, 1])
+    bars = int(rng.integers(EXCERPT_BARS[0], EXCERPT_BARS[1] + 1))
+    if len(score.bars) <= bars:
+        return None
+    start = int(rng.integers(len(score.bars) - bars + 1))
+    try:
+        return judgeable(score.excerpt(start, start + bars - 1))
+    except FugatoError:
+        return None
 
 
 def counted(corpus: Corpus, failed: list[FugatoError], *, jobs: int, progress: Progress | None) -> Iterator[Counted]:
@@ -72,13 +89,13 @@ def counted(corpus: Corpus, failed: list[FugatoError], *, jobs: int, progress: P
             continue
         assert isinstance(item.result, bytes)  # what counts_bytes gave
         tables = io.BytesIO(item.result)
-        table, copy = np.load(tables, allow_pickle=False), None
+        table, copy, excerpt = (np.load(tables, allow_pickle=False) for _ in range(3))
         work = piece.group or piece.id
-        if work not in copied and tables.tell() < len(item.result):
+        stands = work not in copied and copy.size
+        if stands:
             copied.add(work)
-            copy = np.load(tables, allow_pickle=False)
         n += 1
-        yield Counted(piece, table, copy)
+        yield Counted(piece, table, copy if stands else None, excerpt if stands and excerpt.size else None)
     if not n:
         first = f" The first: {failed[0]}" if failed else ""
         raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)

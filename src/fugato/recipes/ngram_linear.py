@@ -7,10 +7,10 @@ Model:  one linear score a composer, fitted to the one-hot labels by least squar
         dual variables", ICML 1998): one Gram matrix serves every fold and every setting.
 Weights: a piece counts the less the more files its work has (inverse root), and composers count the same (inverse of their sum).
 Copies: of one notated file of every work a copy as if it were played (`fugato.represent.played`) is learnt from too, so that the
-        timing of performances is no composer's trait. Nothing is judged on copies.
+        timing of performances is no composer's trait, and an excerpt, so that shortness is none. Nothing is judged on either.
 Figure: no publication; it replaces the untuned linear SVM over n-grams that the project started from.
 
-The inverse document frequencies and block variances are those of all prepared pieces and copies, held-out ones included.
+The inverse document frequencies and block variances are those of all prepared pieces and played copies, held-out ones included.
 They use no labels.
 """
 
@@ -42,13 +42,15 @@ DEFAULTS: Final[dict[str, float]] = {
     "penalty": 0.3,  # of the squared weights, against pieces of weight 1 and vectors of variance 1
     "work_power": 0.5,  # a file of a work with k files counts k ** -work_power
     "class_power": 1.1,  # a composer whose files weigh s together counts s ** (1 - class_power)
-    "played_weight": 1.0,  # of a copy as if played, against the file that it is a copy of
+    "played_weight": 1.0,  # of a copy as if played, against the work that it is a copy of
+    "excerpt_weight": 0.25,  # of an excerpt, likewise
 }
 SPACE: Final = {
     "penalty": (0.1, 10.0),
     "work_power": (0.0, 1.0),
     "class_power": (0.0, 1.5),
     "played_weight": (0.0, 2.0),
+    "excerpt_weight": (0.0, 1.0),
 }
 LEAST_WEIGHT: Final = 1e-6  # of a copy: none may be zero
 LEAST_PIECES: Final = 3  # a gram in fewer pieces cannot speak for anyone else's
@@ -62,13 +64,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Vectors of all pieces that could be read, and after them of the copies as if played.
+    """Vectors of all pieces that could be read, and after them of copies: as if played, and excerpts.
 
     Attributes
     ----------
     pieces : tuple of Piece
     original : ndarray of int64, shape=(n_copies,)
         The piece that each copy is of.
+    cut : ndarray of bool, shape=(n_copies,)
+        Those that are excerpts.
     vectors : csr_matrix of float32, shape=(n_pieces + n_copies, width)
         Scaled so that a block's columns have the variance of its weight; not centred.
     distance : ndarray of float32, shape=(n_pieces + n_copies,)
@@ -84,6 +88,7 @@ class Prepared:
 
     pieces: tuple[Piece, ...]
     original: NDArray[np.int64]
+    cut: NDArray[np.bool_]
     vectors: Any
     distance: Floats
     origin: Floats
@@ -119,6 +124,7 @@ class Prepared:
         return Prepared(
             tuple(self.pieces[row] for row in rows),
             place[self.original[kept]],
+            self.cut[kept],
             self.vectors[chosen],
             self.distance[chosen],
             self.origin,
@@ -133,6 +139,7 @@ class Prepared:
         return Prepared(
             self.pieces + other.pieces,
             np.concatenate([self.original, other.original + n]),
+            np.concatenate([self.cut, other.cut]),
             scipy.sparse.vstack(
                 [self.vectors[:n], other.vectors[:m], self.vectors[n:], other.vectors[m:]], format="csr"
             ),
@@ -143,13 +150,14 @@ class Prepared:
             self.failed + other.failed,
         )
 
-    def with_copies(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of `vectors` to learn from, and for each the position in `rows` of its piece; pieces first."""
+    def with_copies(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Rows of `vectors` to learn from, pieces first; the position in `rows` of the piece of each; which of the copies are excerpts."""
         place = np.full(len(self.pieces), -1)
         place[rows] = np.arange(len(rows))
         of = place[self.original]
         kept = np.flatnonzero(of >= 0)
-        return np.concatenate([rows, len(self.pieces) + kept]), np.concatenate([np.arange(len(rows)), of[kept]])
+        every = np.concatenate([rows, len(self.pieces) + kept])
+        return every, np.concatenate([np.arange(len(rows)), of[kept]]), self.cut[kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +216,7 @@ class _Collection:
 
     pieces: tuple[Piece, ...]
     original: NDArray[np.int64]
+    cut: NDArray[np.bool_]
     cell: NDArray[np.int32]
     time: NDArray[np.uint16]
     ends: NDArray[np.int64]
@@ -227,29 +236,36 @@ class _Collection:
 def _count(corpus: Corpus, jobs: int, progress: Progress | None) -> _Collection:
     pieces: list[Piece] = []
     failed: list[FugatoError] = []
-    original: list[int] = []
-    counts, copies = _Counts(), _Counts()
-    for piece, table, copy in counted(corpus, failed, jobs=jobs, progress=progress):
+    copied: list[int] = []
+    excerpted: list[int] = []
+    counts, copies, excerpts = _Counts(), _Counts(), _Counts()
+    for piece, table, copy, excerpt in counted(corpus, failed, jobs=jobs, progress=progress):
         counts.append(table)
-        if copy is not None:
-            original.append(len(pieces))
-            copies.append(copy)
+        for found, of, kept in ((copy, copied, copies), (excerpt, excerpted, excerpts)):
+            if found is not None:
+                of.append(len(pieces))
+                kept.append(found)
         pieces.append(piece)
-    counts.cells += copies.cells
-    counts.times += copies.times
-    return _Collection(tuple(pieces), np.array(original, np.int64), *counts.joined(), tuple(failed))
+    for some in (copies, excerpts):
+        counts.cells += some.cells
+        counts.times += some.times
+    original = np.array([*copied, *excerpted], np.int64)
+    cut = np.arange(len(original)) >= len(copied)
+    return _Collection(tuple(pieces), original, cut, *counts.joined(), tuple(failed))
 
 
 def _scaled(found: _Collection) -> Prepared:
-    n, width, places = len(found.ends) - 1, ngrams.width(), ngrams.layout()
-    frequency = np.bincount(found.cell, minlength=width)
+    n, width, places = len(found.ends) - 1 - int(found.cut.sum()), ngrams.width(), ngrams.layout()
+    seen = found.cell[: found.ends[n]]  # excerpts are part of what has been seen already
+    frequency = np.bincount(seen, minlength=width)
     least = min(LEAST_PIECES, n)
     rarity = (
         np.where(frequency >= least, np.log((1 + n) / (1 + frequency)) + 1, 0).astype(np.float16).astype(np.float32)
     )
     values = found.weighed(rarity)
-    mean = np.bincount(found.cell, values, minlength=width) / n
-    square = np.bincount(found.cell, values * values, minlength=width) / n
+    some = values[: len(seen)]
+    mean = np.bincount(seen, some, minlength=width) / n
+    square = np.bincount(seen, some * some, minlength=width) / n
     scale = np.ones(width, np.float32)
     weights = np.array([HASHED_WEIGHT if p.hashed else 1.0 for p in places])
     for place, weight in zip(places, weights / weights.sum(), strict=True):
@@ -268,7 +284,7 @@ def _placed(
     exact = values.astype(np.float64)
     apart = np.add.reduceat(exact * (exact - 2 * origin[cell]), ends[:-1]) + np.square(origin, dtype=np.float64).sum()
     distance = np.sqrt(np.maximum(apart, NEAREST**2)).astype(np.float32)
-    return Prepared(found.pieces, found.original, vectors, distance, origin, rarity, scale, found.failed)
+    return Prepared(found.pieces, found.original, found.cut, vectors, distance, origin, rarity, scale, found.failed)
 
 
 def piece_weights(
@@ -311,11 +327,12 @@ def fit(
         Any of `DEFAULTS`.
     """
     chosen = {**DEFAULTS, **settings}
-    rows, piece = prepared.with_copies(rows)
+    rows, piece, cut = prepared.with_copies(rows)
     weight = piece_weights(labels, groups, chosen["work_power"], chosen["class_power"])
     _, work = np.unique(groups, return_inverse=True)
     copies = np.bincount(work, weight)[work][piece[len(weight) :]]  # a copy stands for its whole work
-    weight = np.concatenate([weight, np.maximum(chosen["played_weight"] * copies, LEAST_WEIGHT)])
+    factor = np.where(cut, chosen["excerpt_weight"], chosen["played_weight"])
+    weight = np.concatenate([weight, np.maximum(factor * copies, LEAST_WEIGHT)])
     share = (weight / weight.sum()).astype(np.float32)
     names, index = np.unique(labels, return_inverse=True)
     index = index[piece]
@@ -329,8 +346,8 @@ def fit(
     inner -= mean[:, None]
     inner -= mean[None, :] - centre
     inner[np.diag_indices(len(rows))] += (chosen["penalty"] / weight).astype(np.float32)
-    factor = scipy.linalg.cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
-    dual = scipy.linalg.cho_solve(factor, target - prior, check_finite=False)
+    triangle = scipy.linalg.cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
+    dual = scipy.linalg.cho_solve(triangle, target - prior, check_finite=False)
     # Scores are (k - m - mean of k + c) dual + prior; sums over the dual turn that into k @ shifted + bias.
     total = dual.sum(axis=0)
     shifted = dual - share[:, None] * total[None, :]

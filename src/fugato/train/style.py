@@ -80,7 +80,7 @@ def prepare(corpus: Corpus, *, jobs: int = 1, progress: Progress | None = None) 
     vectors: list[Floats] = []
     copies: list[Floats] = []
     original: list[int] = []
-    for piece, table, copy in counted(corpus, failed, jobs=jobs, progress=progress):
+    for piece, table, copy, _ in counted(corpus, failed, jobs=jobs, progress=progress):
         vectors.append(sketch(table[0], table[1], rarity))
         if copy is not None:
             original.append(len(pieces))

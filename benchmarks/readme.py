@@ -210,7 +210,7 @@ def how_we_measure() -> dict[str, str]:
         "probe": "\n".join(probe) + "\n",
         "performances": (
             f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works (the n-grams of version 1.0.0 "
-            f"of the model). The panel of version 1.2.0: **{panel_figure(now)}** over {now['pieces']:,} performances of "
+            f"of the model). The panel of version {load('composers_shipped')['version']}: **{panel_figure(now)}** over {now['pieces']:,} performances of "
             f"{now['works']:,} works that it learnt from in no edition.\n"
         ),
     }

@@ -294,7 +294,7 @@ def test_weights_of_the_bars_add_up_to_the_score(small_model: Path) -> None:
     for composer, seed in HELD_OUT[::4]:
         score = styled(composer, seed)
         events = stream(score)
-        logits, distance = classifier.judged(events)
+        logits, _, distance = classifier.judged(events)
         own = logits - classifier._bias + classifier._at_origin / distance  # less what any piece gets
         for i, label in enumerate(classifier.labels):
             bars = classifier.bar_weights(events, label, len(score.bars))

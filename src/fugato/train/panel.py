@@ -298,7 +298,8 @@ def calibrate(
             "auroc": round(_auroc(told.own, told.others), 4),
             "refused": round(float((told.others < np.quantile(told.own, 1 - ACCEPTED)).mean()), 4),
         }
-        sure = told.own
+        # The threshold by the column that has met all strangers: that is the one that will be asked, and no held-out work was its teacher.
+        sure = sure_of(heard, calibration)[heard.bars == 0]
     calibration["known_threshold"] = round(float(np.quantile(sure, 1 - ACCEPTED)), 4)
     return together, heard, calibration
 

@@ -184,7 +184,7 @@ def how_we_measure() -> dict[str, str]:
     lines = ["| | files at random | works kept whole |", "|---|---|---|"]
     lines += [f"| {what} | {at_random:.3f} | {whole:.3f} |" for what, at_random, whole in protocols()]
     classics, played = load("audit")["classics"], load("composers_performances")
-    now = load("panel")["performances"]["together"]
+    now, version = load("panel")["performances"]["together"], load("composers_shipped")["version"]
     lines.append(
         f"\nOf the {classics['pieces']:,} files of one collection {classics['pieces_in_shared_works']:,} are of works that stand in it "
         "more than once."
@@ -210,7 +210,7 @@ def how_we_measure() -> dict[str, str]:
         "probe": "\n".join(probe) + "\n",
         "performances": (
             f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works (the n-grams of version 1.0.0 "
-            f"of the model). The panel of version {load('composers_shipped')['version']}: **{panel_figure(now)}** over {now['pieces']:,} performances of "
+            f"of the model). The panel of version {version}: **{panel_figure(now)}** over {now['pieces']:,} performances of "
             f"{now['works']:,} works that it learnt from in no edition.\n"
         ),
     }

@@ -1,8 +1,8 @@
 """Make the shipped composer model again, in one command (about two and a half hours on two cores, most of it the network).
 
-    python tools/train_composer.py INDEX.csv --version 1.3.0 --held-out DIR --resume
-    python tools/train_composer.py INDEX.csv --version 1.3.1 --held-out DIR --keep-network composer   # the n-grams; some 20 minutes
-    python tools/train_composer.py INDEX.csv --version 1.3.2 --held-out DIR --calibrate   # only how far to trust it; minutes
+    python tools/train_composer.py INDEX.csv --version 1.4.0 --held-out DIR --resume
+    python tools/train_composer.py INDEX.csv --version 1.4.1 --held-out DIR --keep-network composer   # the n-grams; some 30 minutes
+    python tools/train_composer.py INDEX.csv --version 1.4.2 --held-out DIR --calibrate   # only how far to trust it; minutes
 
 INDEX.csv lists the shared corpora. They are audited first, so that labels are corrected and works told apart, unless the index is one that
 `fugato audit --out` has written; MAESTRO and the performances of ASAP are kept for testing, the nine-composer collection for its own

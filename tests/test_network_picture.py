@@ -35,7 +35,8 @@ def test_shipped_models_are_drawn(tmp_path: Path) -> None:
     summary = model_summary(model)
     names = len(model.labels)
     assert [x.kind for x in summary.layers][:1] == ["Input"] and summary.layers[-1].kind == "Softmax"
-    assert summary.layers[3].output == ("n", names) and "int8" in summary.layers[3].kind
+    assert summary.layers[3].output == ("n", names + 1), "and a column that tells strangers"
+    assert "int8" in summary.layers[3].kind
     network = sum(layer.parameters for layer in layers_of_file(model.path("network")))
     assert summary.parameters == sum(a.size for a in model.arrays("weights").values()) + network + 3  # and of the pool
     result = RUNNER.invoke(app, ["models", "composer", "--draw", "--out", str(tmp_path / "composer.svg"), "--json"])

@@ -60,7 +60,7 @@ def test_windows_overlap_by_half_and_reach_the_end() -> None:
     short = table(Score.from_notes(np.arange(30) * 0.5, np.full(30, 0.5), 60 + np.arange(30) % 12), "onsets")
     assert short.starts.tolist() == [0] and len(short.rows) == ONSETS
     assert (short.rows[30:] == 0).all() and (short.rows[:30, COLUMN["chord 0-7"]] > 0).all()
-    with pytest.raises(FugatoError, match="at least 20"):
+    with pytest.raises(FugatoError, match="only 9 of the 20"):
         table(Score.from_notes(np.arange(9), np.ones(9), 60 + np.arange(9)), "onsets")
 
 

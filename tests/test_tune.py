@@ -252,7 +252,10 @@ def test_the_linear_model_is_tuned_over_folds_of_works_on_one_gram_matrix(
     monkeypatch.setattr(gram, "func", lambda self: made.append(1) or compute(self))
     found = tune("composer", music, out=tmp_path / "tuned", trials=6, jobs=1)
     assert made == [1] and found.measure == "balanced accuracy over pieces, 5-fold over works"
-    assert found.best.keys() == {"penalty", "work_power", "class_power", "played_weight"} and found.value > 0.4
+    assert (
+        found.best.keys() == {"penalty", "work_power", "class_power", "played_weight", "excerpt_weight"}
+        and found.value > 0.4
+    )
     model = train("composer", music, out=tmp_path / "m", tuned=tmp_path / "tuned", jobs=1)
     assert load_model(model).card.made["settings"] == found.best
 

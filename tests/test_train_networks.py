@@ -197,7 +197,7 @@ def test_settings_are_common_then_published_then_of_the_budget_then_chosen() -> 
     how = recipe("composer", "spectrogram-cnn")
     full, small, mine = how.settings(), how.settings(budget="small"), how.settings({"width": 3}, "small")
     assert (full["width"], full["epochs"], full["batch_size"], full["focal_gamma"]) == (64, 100, 8, 0)
-    assert (small["width"], small["epochs"], mine["width"], mine["epochs"]) == (32, 24, 3, 24)
+    assert (small["width"], small["epochs"], mine["width"], mine["epochs"]) == (16, 30, 3, 30)
 
 
 # -- several models together ---------------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ RECIPE = NetworkRecipe(
     BUDGETS={
         "full": {},
         "small": {
-            "width": 32,
-            "epochs": 24,
+            "width": 16,
+            "epochs": 30,
             "dropout": 0.0,
             "augment": 0,
             "learning_rate": 1.5e-2,

@@ -235,6 +235,12 @@ def test_a_panel_that_met_strangers_tells_them_and_their_like(crowd: Path, tmp_p
     save_model(tmp_path / "damaged", replace(model.card, calibration=short), parts)
     with pytest.raises(FugatoError, match="how its models answer together"):
         fugato.identify(foreign, model=tmp_path / "damaged")
+    fewer = dict(list(model.card.labels.items())[:-1])
+    save_model(tmp_path / "fewer", replace(model.card, labels=fewer), parts)
+    with pytest.raises(
+        FugatoError, match="arrays that do not fit"
+    ):  # its column is not taken for one that tells strangers
+        fugato.identify(foreign, model=tmp_path / "fewer")
 
 
 def test_strangers_are_pieces_by_nobody_chosen_and_of_no_chosen_work() -> None:

@@ -51,15 +51,18 @@ class NgramLinear:
         ``scale`` float32, shape=(n_blocks, n_columns); ``bias`` float32, shape=(n_columns,); ``rarity`` float16, shape=(width,);
         ``origin`` float16, shape=(width,), the mean vector before scaling, and ``at_origin`` float32, shape=(n_columns,), its scores
         without bias; ``block_scale`` float32, shape=(n_blocks,). A column a composer; those beyond tell their music from others'.
+    more : tuple of int
+        How many columns beyond there may be.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, more: tuple[int, ...] = (0,)) -> None:
         arrays = model.arrays("weights")
         self.labels = model.labels
         self.model = model
         self._places = ngrams.layout()
         width, blocks = ngrams.width(), len(self._places)
-        n = max(len(self.labels), arrays["bias"].size if "bias" in arrays else 0)
+        self.n_more = arrays["bias"].size - len(self.labels) if "bias" in arrays else 0
+        n = len(self.labels) + (self.n_more if self.n_more in more else 0)
         expected = {"weights": (width, n), "scale": (blocks, n), "bias": (n,), "rarity": (width,)}
         expected |= {"origin": (width,), "at_origin": (n,), "block_scale": (blocks,)}
         wrong = [name for name, shape in expected.items() if name not in arrays or arrays[name].shape != shape]
@@ -80,7 +83,6 @@ class NgramLinear:
         squares = np.add.reduceat(np.square(self._origin), [place.start for place in self._places])
         self._origin_square = float(self._block_square @ squares)
         self._at_origin: NDArray[np.float32] = arrays["at_origin"]
-        self.n_more = n - len(self.labels)
         self.temperature = float(model.card.calibration.get("temperature", 1.0))
 
     @cached_property

@@ -29,6 +29,7 @@ RECIPE: Final = "panel"
 # Windows of a piece that the network looks at, evenly spread. Of the works held out 12 name 0.610 rightly, 4 name 0.608.
 HEARD: Final = 4
 FACTS: Final = 11  # numbers that `evidence` gives of a piece
+MORE: Final = (0, 1, 3)  # columns of the n-grams for strangers: none, one, or one with the two by which it is judged
 LEAST: Final = -9.0  # log probability below which nothing is told apart
 REACH: Final = (30, 5000)  # events between which the usual distance from the mean was fitted; beyond, as at the end
 
@@ -70,7 +71,7 @@ class PooledModel:
 
     def __init__(self, model: Model) -> None:
         self.model, self.labels = model, model.labels
-        self.linear, self.network = NgramLinear(model), WindowNetwork(model)
+        self.linear, self.network = NgramLinear(model, MORE), WindowNetwork(model)
         calibration = model.card.calibration
         facts = FACTS + bool(self.linear.n_more)
         pool, reach, known, clarity = (calibration.get(key) for key in ("pool", "reach", "known", "clarity"))

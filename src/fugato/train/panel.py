@@ -33,7 +33,7 @@ from fugato.recipes.reading import opened
 from fugato.score import Score
 from fugato.train.export_decoder import halved
 from fugato.train.judge import ACCEPTED, Judged
-from fugato.train.strangers import first, fit_columns, side_of
+from fugato.train.strangers import first, fit_columns, side_of, works_of
 
 NETWORK: Final = "onset-cnn"
 EXCERPT_BARS: Final = (
@@ -277,7 +277,7 @@ def calibrate(
     labels = load_model(folder).labels
     heard = listen(folder, pieces, jobs=jobs, progress=progress)
     of_row = metrics.encode([pieces[int(place)].composer for place in heard.piece], labels)
-    groups = np.array([pieces[int(place)].group or pieces[int(place)].id for place in heard.piece])
+    groups = works_of([pieces[int(place)] for place in heard.piece])
     together = judge(heard, of_row, groups, labels)
     calibration: dict[str, Any] = {
         "method": "weights of a logarithmic pool on held-out works, whole pieces and excerpts",
@@ -368,7 +368,7 @@ def make(
         ``bad-data`` where a composer has no work left to learn from.
     """
     label = np.array([piece.composer for piece in prepared.pieces])
-    group = np.array([piece.group or piece.id for piece in prepared.pieces])
+    group = works_of(prepared.pieces)
     unseen = np.isin(group, judged.groups)
     learn, ask = np.flatnonzero(~unseen), np.flatnonzero(unseen)
     fitted = linear.fit(prepared, learn, label[learn], group[learn], **settings)

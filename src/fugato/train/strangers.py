@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -67,15 +68,13 @@ def fit_columns(
     n, m = len(some), len(foreign.pieces)
     side = np.array([side_of(piece.composer) for piece in foreign.pieces])
     _log.info("%d pieces of the composers, %d by others", n, m)
-    found: Columns | None = None
+    found = []
     for taken in (np.ones(m, bool), side == 1, side == 0):
         rows = np.concatenate([np.arange(n), n + np.flatnonzero(taken)])
         label = np.where(rows < n, OWN, OTHERS)
         fitted = linear.fit(both, rows, label, works_of([both.pieces[row] for row in rows]), **SETTINGS)
-        column = columns(both, fitted, [OWN])
-        found = column if found is None else found.beside(column)
-    assert found is not None
-    return found
+        found.append(columns(both, fitted, [OWN]))
+    return reduce(Columns.beside, found)
 
 
 def first(found: Columns) -> Columns:

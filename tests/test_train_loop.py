@@ -497,6 +497,8 @@ def test_a_precision_that_is_asked_for_is_taken_and_bfloat16_is_not_imitated(mon
         monkeypatch.setattr(precision, "multiplies_bfloat16", lambda able=able: able)
         assert precision.precision_for(True, "16-mixed") == "16-mixed"
         assert precision.precision_for(False) == "32-true"
+    with pytest.raises(FugatoError, match="no precision 'nonsense'"):
+        precision.precision_for(True, "nonsense")
     monkeypatch.undo()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for has, expected in (({"avx512_bf16": True}, True), ({"avx512_bf16": False, "avx2": True}, False), ({}, False)):

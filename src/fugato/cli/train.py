@@ -85,8 +85,10 @@ def train(
         out = local_folder(name)
     chosen = numbers(settings or [])
     from ..recipes import recipe as find_recipe
+    from ..train.precision import precision_for
     from ..train import train as make
 
+    precision_for(False, precision)  # refused before any file is read
     if epochs is not None:
         chosen["epochs"] = epochs
     if task == "compose":

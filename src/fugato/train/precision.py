@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from fugato.errors import FugatoError
+
 AUTO: Final = "auto"
 SINGLE: Final = "32-true"
 MIXED: Final = "bf16-mixed"  # weights in single precision, products in bfloat16
+KNOWN: Final = (AUTO, SINGLE, MIXED, "bf16-true", "16-mixed", "16-true", "64-true")  # Lightning's names
 AMPERE: Final = (8, 0)  # compute capability of the first GPUs that multiply bfloat16
 
 
@@ -19,7 +22,14 @@ def precision_for(gains: bool, asked: str = AUTO) -> str:
         Whether the network is markedly faster in bfloat16, and learns as well.
     asked : str
         "auto", or one of Lightning's names, which is answered as it is.
+
+    Raises
+    ------
+    FugatoError
+        ``bad-option`` for a name that there is not.
     """
+    if asked not in KNOWN:
+        raise FugatoError("bad-option", f"There is no precision {asked!r}; choose one of {', '.join(KNOWN)}.")
     if asked != AUTO:
         return asked
     return MIXED if gains and multiplies_bfloat16() else SINGLE

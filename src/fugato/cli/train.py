@@ -85,8 +85,8 @@ def train(
         out = local_folder(name)
     chosen = numbers(settings or [])
     from ..recipes import recipe as find_recipe
-    from ..train.precision import precision_for
     from ..train import train as make
+    from ..train.precision import precision_for
 
     precision_for(False, precision)  # refused before any file is read
     if epochs is not None:

@@ -2,7 +2,7 @@
 
     python benchmarks/composers.py classics          the four and the eighteen composers, cross-validated here (some minutes)
     python benchmarks/composers.py nine              the nine composers, eight folds
-    python benchmarks/composers.py shipped           the shipped model: its own cross-validation, MAESTRO, composers it does not know
+    python benchmarks/composers.py shipped           the shipped model: what its training measured, and composers it does not know
     python benchmarks/composers.py performances      MAESTRO by models of score collections that never saw the work (20 minutes)
 
 Writes benchmarks/results/composers_NAME.json. The corpora are found as the tests find them
@@ -13,19 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from held_out import HERE, WITHOUT, corpora, performances_of
 
 from fugato import metrics
 from fugato.composer import identify_many
-from fugato.corpus import Corpus, Piece, audit, grouped_kfold, load_corpus
+from fugato.corpus import Corpus, audit, grouped_kfold, load_corpus
 from fugato.corpus.facts import read_facts
 from fugato.corpus.groups import links
 from fugato.corpus.splits import random_kfold_files
@@ -35,25 +32,14 @@ from fugato.recipes import recipe
 from fugato.train.composer import select
 from fugato.train.judge import cross_validate
 
-HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 FOUR = ("Bach", "Beethoven", "Chopin", "Mozart")
 LEAST_WORKS = 25
-WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")  # as in tools/train_composer.py
 GRID = {
     "penalty": (0.1, 0.3, 0.5, 1.0),
     "class_power": (1.1, 1.3, 1.5),
 }  # chosen for each fold within what it learns from
 MAIN = ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
-
-
-def corpora() -> Path:
-    """The folder of the unpacked corpora."""
-    if found := os.environ.get("FUGATO_CORPORA"):
-        return Path(found)
-    script = HERE.parent.parent / "shared" / "data" / "unpack.py"
-    out = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True).stdout
-    return Path(out.strip().splitlines()[-1])
 
 
 def many_works(corpus: Corpus) -> list[str]:
@@ -141,11 +127,6 @@ def shipped(index: Path) -> dict[str, Any]:
         key: own[key] for key in (*MAIN, "pieces", "groups", "intervals", "per_class", "confusion")
     }
     out["cross-validation"]["majority_accuracy"] = max(model.card.labels.values()) / sum(model.card.labels.values())
-    played = [p for p in performances_of(corpus, model.labels) if p.group not in trained]
-    out["performances"] = {
-        "what": "MAESTRO, composers that the model knows, works that are not in its training, joint works out",
-        **_answered(played, model.labels),
-    }
     names = set(model.labels)
     strangers = [p for p in corpus if p.corpus == "unseen" and p.composer not in names and p.group not in trained]
     answers = list(identify_many([p.path for p in strangers]))
@@ -156,18 +137,8 @@ def shipped(index: Path) -> dict[str, Any]:
         "refused": len(answers) - len(known),
         "called unknown": 1 - sum(known) / max(len(known), 1),
     }
-    print(json.dumps({k: v for k, v in out["performances"].items() if k != "confusion"}, indent=1)[:1500])
     print(out["unknown"])
     return out
-
-
-def performances_of(corpus: Corpus, composers: Collection[str]) -> list[Piece]:
-    """MAESTRO's performances of these composers; works of two composers (transcriptions) are left out."""
-    return [
-        p
-        for p in corpus
-        if p.corpus == "maestro" and p.composer in composers and "/" not in p.extra.get("composers_raw", "")
-    ]
 
 
 def performances(index: Path) -> dict[str, Any]:
@@ -179,7 +150,7 @@ def performances(index: Path) -> dict[str, Any]:
     report = audit(load_corpus(index))
     corpus = report.corrected()
     scores = select(corpus.filter(lambda p: p.id not in report.excluded), composers={"shipped"}, without=WITHOUT)
-    played = performances_of(corpus, set(scores.labels))
+    played = performances_of(corpus, set(scores.labels), ())
     how = recipe("composer", "ngram-linear")
     prepared = how.prepare(Corpus([*scores, *played], "scores and performances"))
     labels = np.array([p.composer for p in prepared.pieces])
@@ -206,20 +177,6 @@ def performances(index: Path) -> dict[str, Any]:
     result["composers named"] = len(names)
     print({key: result[key] for key in ("pieces", "works", "balanced_accuracy", "accuracy", "intervals")})
     return result
-
-
-def _answered(pieces: list[Piece], labels: tuple[str, ...]) -> dict[str, Any]:
-    """Figures of the shipped model's answers on pieces."""
-    answers = list(identify_many([p.path for p in pieces]))
-    kept = [(p, a) for p, a in zip(pieces, answers, strict=True) if "error" not in a]
-    figures = _figures(
-        [p.composer for p, _ in kept], [a["name"] for _, a in kept], np.array([p.group for p, _ in kept])
-    )
-    return figures | {
-        "refused": len(pieces) - len(kept),
-        "candidates": len(labels),
-        "known": float(np.mean([a["known"] for _, a in kept])),
-    }
 
 
 def _figures(composers: list[str], named: list[str], works: np.ndarray[Any, Any]) -> dict[str, Any]:

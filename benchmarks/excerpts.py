@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from held_out import HERE, MOST_WORKS, WITHOUT, as_typed, options, prepared
+from held_out import HERE, MOST_WORKS, as_typed, kept_with, options, performances_of, prepared
 
 from fugato import FugatoError, metrics
 from fugato.composer.identify import judgeable
@@ -30,7 +30,6 @@ from fugato.composer.panel import Panel, panel
 from fugato.corpus import Piece
 from fugato.read import read
 from fugato.score import Score
-from fugato.train.composer import select
 from fugato.write.picture import ACCENT, FAINT, INK, MUTED, SECOND
 
 RESULT = HERE / "results" / "excerpts.json"
@@ -166,22 +165,12 @@ def main() -> None:
     folder, pieces, corpus = prepared(args)
     model = panel(str(folder))
     if args.panel is not None:
-        seen = select(corpus, composers={"shipped"}, without=WITHOUT)
-        asked = {p.group for p in pieces}
-        learnt = {p.group for p in seen if p.group not in asked}
+        ids = kept_with(args.panel, "learnt")
         pieces = [pieces[int(i)] for i in np.random.default_rng(SEED).permutation(len(pieces))[:PIECES]]
     else:
-        listed = json.loads(folder.with_name(folder.name + ".json").read_text())
-        learnt = {p.group for p in corpus if p.id in set(listed["learnt"])}
+        ids = set(json.loads(folder.with_name(folder.name + ".json").read_text())["learnt"])
     rng = np.random.default_rng(SEED)
-    played = [
-        p
-        for p in corpus
-        if p.corpus == "maestro"
-        and p.composer in model.labels
-        and "/" not in p.extra.get("composers_raw", "")
-        and p.group not in learnt
-    ]
+    played = performances_of(corpus, model.labels, {p.group for p in corpus if p.id in ids})
     played = [played[int(i)] for i in rng.permutation(len(played))[:PERFORMANCES]]
     result = {
         "command": as_typed(),

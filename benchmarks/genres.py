@@ -32,7 +32,8 @@ import numpy as np
 import soundfile
 import soxr
 from audio import passage
-from composers import RESULTS, corpora
+from composers import RESULTS
+from held_out import corpora
 
 from fugato.corpus.mel_archive import load_mel_archive
 from fugato.genre import genre

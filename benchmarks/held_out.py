@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
 from build_style import audited  # noqa: E402
 
-WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")  # as in tools/train_composer.py
+WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")  # scores alone, less the nine composers
 MOST_WORKS = 60  # of a composer: the Gram matrix grows with their square
 FOLDS = 5  # the first of which is judged
 SEED = 0
@@ -129,12 +129,35 @@ def options(about: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def is_played(piece: Piece) -> bool:
+    """Whether it is of a collection of performances."""
+    return piece.corpus == "maestro" or (piece.corpus == "asap" and piece.domain == "performance")
+
+
+def kept_with(panel: Path, what: str) -> set[str]:
+    """Ids of the pieces that a panel kept by tools/train_composer.py has "learnt", or was "judged" on."""
+    return set(json.loads(panel.with_name("judged.json").read_text())[what])
+
+
+def performances_of(corpus: Corpus, composers: Collection[str], learnt: Collection[str | None]) -> list[Piece]:
+    """MAESTRO's performances of these composers, of works that were not learnt; works of two composers (transcriptions) are left out."""
+    return [
+        p
+        for p in corpus
+        if p.corpus == "maestro"
+        and p.composer in composers
+        and p.group not in learnt
+        and "/" not in p.extra.get("composers_raw", "")
+    ]
+
+
 def prepared(args: argparse.Namespace) -> tuple[Path, list[Piece], Corpus]:
     """The model, the pieces that it has not seen, and the whole audited corpus, as the options say."""
     corpus = audited(args.index or corpora() / "index.csv")
     if args.panel is not None:
-        judged = set(json.loads(args.panel.with_name("judged.json").read_text())["judged"])
-        return args.panel, list(one_a_work(corpus.filter(lambda p: p.id in judged), len(corpus))), corpus
+        judged = kept_with(args.panel, "judged")
+        scores = corpus.filter(lambda p: p.id in judged and not is_played(p))
+        return args.panel, list(one_a_work(scores, len(corpus))), corpus
     return *held_out(corpus, args.folder, args.recipe), corpus
 
 

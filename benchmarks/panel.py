@@ -5,11 +5,13 @@
 FOLDER is the panel that `python tools/train_composer.py INDEX.csv --held-out FOLDER` keeps. It is asked about
 
 - the scores held out, whole and in excerpts of 8, 16 and 32 bars; the weights of the pool come from the other half of the works;
-- performances: MAESTRO's of composers that it knows, joint works out, whose work is in none of its training files;
+- performances: MAESTRO's of composers that it knows, joint works out, whose work is in none of its training files; excerpts of 16, 32
+  and 64 seconds;
 - pairs: scores and performances of ASAP of such works: is the answer the same?
 - composers that it does not know (the collection `unseen`): how well the highest probability tells them from the pieces held out.
 
-Intervals are bootstrapped over works. Writes benchmarks/results/panel.json.
+Intervals are bootstrapped over works. Writes benchmarks/results/panel.json; --out names another file, for a panel that has learnt from
+scores alone (`--scores-only` of the tool).
 """
 
 from __future__ import annotations
@@ -20,14 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from composers import WITHOUT, performances_of
-from held_out import HERE, as_typed, audited, corpora
+from held_out import HERE, as_typed, audited, corpora, is_played, kept_with, performances_of
 
 from fugato import metrics
-from fugato.composer.pooled import pooled
+from fugato.composer.pooled import Pool, pooled
 from fugato.corpus import Corpus, Piece
 from fugato.models import Model, load_model, softmax
-from fugato.train.composer import select
 from fugato.train.judge import ACCEPTED
 from fugato.train.panel import EXCERPT_BARS, Heard, judge, listen, sure_of
 
@@ -70,23 +70,24 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     model = load_model(args.folder)
-    labels, pool = model.labels, model.card.calibration["pool"]
+    labels, pool = model.labels, Pool.of(model.card.calibration["pool"], model.card.labels.values())
     corpus = audited(args.index or corpora() / "index.csv")
-    judged = set(json.loads(args.folder.with_name("judged.json").read_text())["judged"])
-    held = [p for p in corpus if p.id in judged]
-    learnt = {p.group for p in select(corpus, composers={"shipped"}, without=WITHOUT) if p.id not in judged}
+    judged, ids = kept_with(args.folder, "judged"), kept_with(args.folder, "learnt")
+    held = [p for p in corpus if p.id in judged and not is_played(p)]
+    learnt = {p.group for p in corpus if p.id in ids}
     result: dict[str, Any] = {
         "command": as_typed(),
         "composers": len(labels),
-        "pool": pool,
+        "pool": model.card.calibration["pool"],
     }
 
     heard = listen(args.folder, Corpus(held, "scores held out"), jobs=args.jobs)
     truth, works = told(heard, held, labels)
     whole = heard.bars == 0
-    together = judge(heard, truth, works, labels)
+    together = judge(heard, truth, works, model.card.labels)
     probabilities = together.probabilities()
     result["scores"] = {
         name: figures(truth[whole], scores, works[whole])
@@ -101,15 +102,20 @@ def main() -> None:
         if (cut := heard.bars == bars).any()
     }
 
-    played = [p for p in performances_of(corpus, labels) if p.group not in learnt]
+    played = performances_of(corpus, labels, learnt)
     heard_played = listen(args.folder, Corpus(played, "performances"), jobs=args.jobs)
     truth_played, works_played = told(heard_played, played, labels)
     both = pooled(heard_played.each, heard_played.events, pool)
-    everything = np.ones(len(truth_played), bool)
-    result["performances"] = {
-        name: figures(truth_played, scores, works_played)
-        for name, scores in systems(heard_played, everything, both).items()
+    by_length = {
+        bars: {
+            name: figures(truth_played[rows], scores, works_played[rows])
+            for name, scores in systems(heard_played, rows, both[rows]).items()
+        }
+        for bars in (0, *EXCERPT_BARS)
+        if (rows := heard_played.bars == bars).any()
     }
+    result["performances"] = by_length[0]
+    result["excerpts of performances"] = {f"{2 * bars} s": found for bars, found in by_length.items() if bars}
 
     asap = [p for p in corpus if p.corpus == "asap" and p.group not in learnt and p.composer in labels]
     result["pairs"] = pairs(args.folder, asap, pool, args.jobs)
@@ -122,16 +128,16 @@ def main() -> None:
             shown = {key: found[key] for key in ("balanced_accuracy", "balanced_accuracy interval", "accuracy")}
             print(f"{name:13} {system:13} {shown}")
     print(result["pairs"], result["unknown"])
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[str, Any]:
     """How well pieces by composers that the model does not know are told from those held out; `names` of the strangers' rows."""
-    calibration = model.card.calibration
+    calibration, pool = model.card.calibration, Pool.of(model.card.calibration["pool"], model.card.labels.values())
     whole, foreign = heard.bars == 0, strangers.bars == 0
-    sure = [sure_of(h.select(rows), calibration) for h, rows in ((heard, whole), (strangers, foreign))]
+    sure = [sure_of(h.select(rows), pool, calibration) for h, rows in ((heard, whole), (strangers, foreign))]
     highest = [
-        softmax(pooled(h.each[rows], h.events[rows], calibration["pool"])).max(axis=1)
+        softmax(pooled(h.each[rows], h.events[rows], pool)).max(axis=1)
         for h, rows in ((heard, whole), (strangers, foreign))
     ]
     out: dict[str, Any] = {"pieces": int(foreign.sum()), "names": len(set(names.tolist()))}
@@ -150,7 +156,7 @@ def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[
     return out
 
 
-def pairs(folder: Path, pieces: list[Piece], pool: dict[str, float], jobs: int) -> dict[str, Any]:
+def pairs(folder: Path, pieces: list[Piece], pool: Pool, jobs: int) -> dict[str, Any]:
     """Whether a performance gets the answer of its score."""
     heard = listen(folder, Corpus(pieces, "pairs"), jobs=jobs)
     rows = np.flatnonzero(heard.bars == 0)

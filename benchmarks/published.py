@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from composers import FOUR, RESULTS, corpora, performances_of
+from composers import FOUR, RESULTS
+from held_out import corpora, performances_of
 
 from fugato.corpus import Corpus, audit, load_corpus
 from fugato.models.names import home
@@ -42,7 +43,7 @@ def chosen(name: str, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], int]:
         return corpus.filter(corpora={"classics"}, composers=FOUR), OF_FOUR, 5
     if name == "nine":
         return corpus.filter(corpora={"nine"}), OF_NINE, 5
-    played = Corpus(performances_of(corpus, set(corpus.labels)), "performances")
+    played = Corpus(performances_of(corpus, set(corpus.labels), ()), "performances")
     many = {composer for composer, n in Counter(played.labels).items() if n >= MANY_PERFORMANCES}
     return played.filter(composers=many), ("ngram-linear",), 5
 

@@ -38,7 +38,7 @@ from fugato.train import style
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 from build_style import audited, learnt_from  # noqa: E402
-from composers import corpora  # noqa: E402
+from held_out import corpora  # noqa: E402
 
 RESULTS = HERE / "results"
 MUSIC21_PAIRS, MUSIC21_NOTES = 60, 300

@@ -128,3 +128,27 @@ def test_columns_of_an_earlier_table_stay_beside_the_same_real_music(script: Scr
     assert both["models"] == {"markov": {}, "remi-transformer": {"version": "2"}} and both["left out"] == {}
     for changed in ({**earlier, "judge": 2}, {**earlier, "systems": {**earlier["systems"], "real": {"loops": 0.3}}}):
         assert module.with_earlier(new, changed) is new
+
+
+def test_performances_are_asked_about_whose_work_was_not_learnt(script: Script, tmp_path: Path) -> None:
+    module = script("held_out")
+    pieces = [
+        Piece(id="1", path="a", composer="Liszt", corpus="maestro", group="w1", domain="performance"),
+        Piece(id="2", path="b", composer="Liszt", corpus="maestro", group="w2", domain="performance"),
+        Piece(
+            id="3",
+            path="c",
+            composer="Liszt",
+            corpus="maestro",
+            group="w3",
+            extra={"composers_raw": "Franz Schubert / Franz Liszt"},
+        ),
+        Piece(id="4", path="d", composer="Alkan", corpus="maestro", group="w4"),
+        Piece(id="5", path="e", composer="Liszt", corpus="asap", group="w2", domain="performance"),
+        Piece(id="6", path="f", composer="Liszt", corpus="asap", group="w2", domain="score"),
+    ]
+    corpus = Corpus(pieces, "all")
+    assert [p.id for p in module.performances_of(corpus, {"Liszt"}, {"w1"})] == ["2"]
+    assert [p.id for p in pieces if module.is_played(p)] == ["1", "2", "3", "4", "5"]
+    (tmp_path / "judged.json").write_text(json.dumps({"judged": ["2"], "learnt": ["1", "6"]}))
+    assert module.kept_with(tmp_path / "panel", "learnt") == {"1", "6"}

@@ -38,7 +38,8 @@ def test_shipped_models_are_drawn(tmp_path: Path) -> None:
     assert summary.layers[3].output == ("n", names + 1), "and a column that tells strangers"
     assert "int8" in summary.layers[3].kind
     network = sum(layer.parameters for layer in layers_of_file(model.path("network")))
-    assert summary.parameters == sum(a.size for a in model.arrays("weights").values()) + network + 3  # and of the pool
+    pool = len(model.card.calibration["pool"])
+    assert summary.parameters == sum(a.size for a in model.arrays("weights").values()) + network + pool
     result = RUNNER.invoke(app, ["models", "composer", "--draw", "--out", str(tmp_path / "composer.svg"), "--json"])
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == summary.to_dict() and "drawn as" in result.stderr

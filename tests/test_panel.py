@@ -17,7 +17,7 @@ import torch
 import fugato
 from fugato.composer.identify import identify_many, judgeable
 from fugato.composer.panel import panel
-from fugato.composer.pooled import FACTS, PooledModel, farthest, pooled
+from fugato.composer.pooled import FACTS, Pool, PooledModel, farthest, pooled
 from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.models import load_model, log_softmax, save_model, softmax
@@ -30,6 +30,7 @@ from .music_files import midi_of
 from .music_styles import COMPOSERS, write_collection
 
 SMALL: dict[str, float] = {"width": 8, "epoch_windows": 64, "epochs": 2}
+ALIKE = Pool(0.5, 0.5, 20.0, np.zeros(6))  # both are heard alike
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_the_card_tells_how_both_were_judged(made: Path) -> None:
     card = load_model(made / "both").card
     assert card.recipe == "panel" and set(card.labels) == set(COMPOSERS)
     assert "no work on two sides" in card.figures[0]["protocol"]
-    assert set(card.calibration["pool"]) == {"linear", "network", "events"}
+    assert set(card.calibration["pool"]) == {"linear", "network", "events", "prior"}
     assert 0 < card.calibration["known_threshold"] < 1
     assert set(card.made["alone"]) == {"ngram-linear", "onset-cnn", "n"}
     assert card.made["settings"]["width"] == 8 and card.made["settings"]["penalty"] > 0
@@ -89,8 +90,8 @@ def test_the_answer_is_the_weighted_sum_of_both(made: Path, music: Path) -> None
     score = fugato.read(music / "Bach" / "piece 2.mid")
     events = judgeable(score)
     linear, network = both.listen(score, events).each
-    share = len(events) / (len(events) + both.pool["events"])
-    expected = softmax(share * (both.pool["linear"] * linear + both.pool["network"] * network))
+    share = len(events) / (len(events) + both.pool.events)
+    expected = softmax(share * (both.pool.linear * linear + both.pool.network * network - both.pool.common))
     answer = fugato.identify(score, model=made / "both")
     assert [g.probability for g in answer.ranking] == pytest.approx(sorted(expected, reverse=True), abs=1e-9)
 
@@ -105,7 +106,9 @@ def test_what_is_too_short_for_the_network_is_left_to_the_n_grams(made: Path, mu
 
 
 def test_the_panel_kept_apart_lists_what_it_has_not_seen(made: Path) -> None:
-    listed = json.loads((made / "judged.json").read_text())["judged"]
+    both = json.loads((made / "judged.json").read_text())
+    listed = both["judged"]
+    assert len(listed) + len(both["learnt"]) == len(set(listed) | set(both["learnt"])) == 3 * 7
     card = load_model(made / "apart").card
     whole = load_model(made / "both").card
     assert listed and sum(card.labels.values()) + len(listed) == sum(whole.labels.values())
@@ -119,7 +122,14 @@ def test_a_listener_hears_a_panel(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pool", [None, {}, {"linear": 1.0, "network": "much", "events": 1}, {"linear": -1, "network": 1, "events": 1}]
+    "pool",
+    [
+        None,
+        {},
+        {"linear": 1.0, "network": "much", "events": 1},
+        {"linear": -1, "network": 1, "events": 1},
+        {"linear": 1, "network": 1, "events": 1, "prior": "strong"},
+    ],
 )
 def test_a_card_without_weights_is_refused(made: Path, tmp_path: Path, pool: Any) -> None:
     model = load_model(made / "both")
@@ -172,15 +182,16 @@ def heard(n: int, agree: float, seed: int, alike: Any = None) -> Heard:
 
 def test_strangers_are_told_by_two_models_that_do_not_agree() -> None:
     own, others = heard(400, 0.95, 0), heard(400, 0.2, 1)
-    pool = {"linear": 0.5, "network": 0.5, "events": 20.0}
     groups = np.arange(400).astype(str)
-    asked = {"pool": pool, "reach": [2.0, 0.0, 0.0], "clarity": 0.6}
-    told = tell(own, others, groups, groups, asked)
+    asked: dict[str, Any] = {"reach": [2.0, 0.0, 0.0], "clarity": 0.6}
+    told = tell(own, others, groups, groups, ALIKE, asked)
     assert np.median(told.own) > 0.6 > 0.4 > np.median(told.others)
-    asked["known"] = fit_known(own, others, pool)
-    assert sure_of(own, asked).mean() > 0.6
+    asked["known"] = fit_known(own, others, ALIKE)
+    assert sure_of(own, ALIKE, asked).mean() > 0.6
     for far in ({"reach": [0.5, 0.0, 0.0]}, {"clarity": 1.1}):
-        assert not sure_of(own, {**asked, **far}).any(), "what is like no music is not known, however sure both are"
+        assert not sure_of(own, ALIKE, {**asked, **far}).any(), (
+            "what is like no music is not known, however sure both are"
+        )
 
 
 def test_a_column_that_tells_strangers_is_believed_only_as_far_as_it_tells_new_ones() -> None:
@@ -188,14 +199,13 @@ def test_a_column_that_tells_strangers_is_believed_only_as_far_as_it_tells_new_o
     rng = np.random.default_rng(3)
     names = np.array([f"name {k % 40}" for k in range(400)])
     groups = np.arange(400).astype(str)
-    pool = {"linear": 0.5, "network": 0.5, "events": 20.0}
-    asked = {"pool": pool, "reach": [2.0, 0.0, 0.0], "clarity": 0.6}
+    asked = {"reach": [2.0, 0.0, 0.0], "clarity": 0.6}
 
     def alike(first: float, new: float) -> Any:
         return np.stack([rng.normal(m, 0.1, 400) for m in (first, new, new)], axis=1)
 
-    deceived = tell(heard(400, 0.9, 0, alike(1, 0)), heard(400, 0.9, 1, alike(0, 0)), groups, names, asked)
-    told = tell(heard(400, 0.9, 0, alike(0, 1)), heard(400, 0.9, 1, alike(0, 0)), groups, names, asked)
+    deceived = tell(heard(400, 0.9, 0, alike(1, 0)), heard(400, 0.9, 1, alike(0, 0)), groups, names, ALIKE, asked)
+    told = tell(heard(400, 0.9, 0, alike(0, 1)), heard(400, 0.9, 1, alike(0, 0)), groups, names, ALIKE, asked)
     assert abs(np.median(deceived.own) - np.median(deceived.others)) < 0.1
     assert np.median(told.own) > 0.9 and np.median(told.others) < 0.1
     assert 0.3 < sides(names[:40]).mean() < 0.7 and (sides(names) == sides(names[:40].tolist() * 10)).all()
@@ -277,11 +287,30 @@ def test_the_better_model_is_heard_more_and_little_music_is_believed_less() -> N
         events == 1000, 3.0, 0.7
     )  # either model says the same of few events as of many, and is wrong more often
     each[np.arange(n), 0, truth] += strength
-    pool = fit_pool(
+    found = fit_pool(
         Heard(np.arange(n), np.zeros(n, np.int64), events, each, np.ones(n), np.ones(n), np.zeros((n, 0))),
         truth,
         np.ones(n, bool),
+        [10] * names,
     )
-    assert pool["linear"] > 5 * pool["network"]
+    assert found["linear"] > 5 * found["network"]
+    pool = Pool.of(found, [10] * names)
     few, many = pooled(each[:1], np.array([30]), pool), pooled(each[:1], np.array([1000]), pool)
     assert np.ptp(few) < np.ptp(many)
+
+
+def test_a_composer_is_not_preferred_for_what_the_collection_has_of_him() -> None:
+    """Models that know nothing but how much there is by each prefer the commonest; together they prefer him less, or not at all."""
+    rng = np.random.default_rng(0)
+    n, counts = 2000, [1000, 100, 10]
+    truth = rng.choice(3, n, p=np.array(counts) / sum(counts))
+    each = log_softmax(rng.normal(0, 0.1, size=(n, 2, 3)) + np.log(counts))
+    heard_of = Heard(
+        np.arange(n), np.zeros(n, np.int64), np.full(n, 400), each, np.ones(n), np.ones(n), np.zeros((n, 0))
+    )
+    found = fit_pool(heard_of, truth, np.ones(n, bool), counts)
+    assert found["prior"] > 0.2
+    share = softmax(pooled(each, heard_of.events, Pool.of(found, counts))).mean(axis=0)
+    assert share[0] < 0.7 and share[2] > 2 * counts[2] / sum(counts)
+    even = Pool.of({**found, "prior": 0.0}, counts)
+    assert not even.common.any()

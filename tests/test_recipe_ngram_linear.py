@@ -19,6 +19,10 @@ from fugato.read import read
 from fugato.recipes import ngram_linear as how
 from fugato.recipes import recipe
 from fugato.represent import ngrams, stream
+from fugato.score import Score
+
+from .music_files import midi_of
+from .music_styles import performed
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +162,22 @@ def test_one_played_copy_of_every_notated_work_is_learnt_from(styled_folder: Pat
     learnt, piece, cut = found.with_copies(rows)
     assert len(learnt) == len(rows) + len(cut) and (~cut).sum() == 1 and cut.sum() <= 1
     assert piece[-1] in range(len(rows))
+
+
+def test_an_excerpt_of_one_performance_of_a_work_is_learnt_from_too(tmp_path: Path) -> None:
+    """Three files of one piece: as written, and played twice."""
+    rng = np.random.default_rng(5)
+    pitch = 60 + np.abs(np.cumsum(rng.integers(-3, 4, 600))) % 24
+    score = Score.from_notes(np.arange(600) / 2, np.full(600, 0.5), pitch)  # 75 bars
+    (tmp_path / "Bach").mkdir()
+    for name, found in (("a score", score), ("b played", performed(score, 1)), ("c played", performed(score, 2))):
+        (tmp_path / "Bach" / f"{name}.mid").write_bytes(midi_of(found))
+    found = how.prepare(load_corpus(tmp_path).with_groups(["one work"] * 3), jobs=1)
+    names = [Path(piece.path).stem for piece in found.pieces]
+    assert [names[i] for i in found.original[~found.cut]] == ["a score"], "only what is notated is played once more"
+    assert [names[i] for i in found.original[found.cut]] == ["a score", "b played"]
+    sizes = found.vectors.getnnz(axis=1)
+    assert (sizes[len(names) + 1 :] < sizes[found.original[found.cut]]).all()
 
 
 def test_an_excerpt_is_of_bars_of_the_piece_and_tells_its_composer_when_it_is_learnt_from(

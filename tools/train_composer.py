@@ -5,9 +5,9 @@
     python tools/train_composer.py INDEX.csv --version 1.4.2 --held-out DIR --calibrate   # only how far to trust it; minutes
 
 INDEX.csv lists the shared corpora. They are audited first, so that labels are corrected and works told apart, unless the index is one that
-`fugato audit --out` has written; MAESTRO and the performances of ASAP are kept for testing, the nine-composer collection for its own
-protocol, and the works of the demonstration are left out so that they can be shown. The panel that has not seen the works it was judged
-on is kept for the benchmarks.
+`fugato audit --out` has written; music by two composers is left out (a transcription says little of either), and so are the works of the
+demonstration, so that they can be shown. The panel that has not seen the works it was judged on is kept for the benchmarks.
+With --scores-only it learns from no collection of performances, MAESTRO and those of ASAP, so that it can be asked about them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,20 @@ from fugato.train.panel import calibrate
 
 OUT = Path(__file__).resolve().parent.parent / "src" / "fugato" / "models" / "shipped" / "composer-panel"
 SETTINGS = {"epochs": 24, "epoch_windows": 60_000}
-WITHOUT = ("maestro", "asap:performance", "nine", "unseen", "hostile", "gtzan")
+WITHOUT = ("unseen", "hostile", "gtzan")
+PLAYED = ("maestro", "asap:performance")
 
 
-def calibrated(corpus: Corpus, shipped: Path, held_out: Path, version: str) -> None:
+def by_one(corpus: Corpus) -> Corpus:
+    """The pieces that are not by two composers."""
+    return corpus.filter(lambda piece: "/" not in piece.extra.get("composers_raw", ""))
+
+
+def calibrated(corpus: Corpus, shipped: Path, held_out: Path, version: str, without: tuple[str, ...]) -> None:
     """Both folders with a calibration that is fitted again on the works that the panel held out has not seen."""
     judged = set(json.loads(held_out.with_name("judged.json").read_text())["judged"])
     pieces = Corpus([piece for piece in corpus if piece.id in judged], "works held out")
-    others = strangers(corpus, select(corpus, composers={"shipped"}, without=WITHOUT), WITHOUT)
+    others = strangers(corpus, select(corpus, composers={"shipped"}, without=without), without)
     _, _, found = calibrate(held_out, pieces, strangers=others)
     for folder in (held_out, shipped):
         model = load_model(folder)
@@ -58,13 +64,15 @@ def main() -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
     parser.add_argument("--calibrate", action="store_true", help="fit what both cards say of calibration again")
+    parser.add_argument("--scores-only", action="store_true", help="learn from no collection of performances")
     args = parser.parse_args()
+    without = (*WITHOUT, *PLAYED) if args.scores_only else WITHOUT
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.calibrate and args.held_out is None:
         parser.error("--calibrate needs --held-out, the panel that is asked")
-    corpus = audited(args.index)
+    corpus = by_one(audited(args.index))
     if args.calibrate:
-        calibrated(corpus, args.out, args.held_out, args.version)
+        calibrated(corpus, args.out, args.held_out, args.version, without)
         return
     train(
         "composer",
@@ -74,7 +82,7 @@ def main() -> None:
         name="composer",
         version=args.version,
         composers={"shipped"},
-        without=WITHOUT,
+        without=without,
         apart_from=[path for path, _, _ in corpus_files()],
         held_out=args.held_out,
         resume=args.resume,

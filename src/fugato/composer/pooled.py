@@ -1,7 +1,9 @@
 """n-grams and a network that answer as one: both lie in one model folder, and how much each is heard was fitted on held-out works.
 
 A logarithmic opinion pool (Genest & Zidek, "Combining probability distributions", Statistical Science 1, 1986): the scores are a weighted
-sum of both models' log probabilities. Few events are weaker evidence than either model takes them for, so the sum shrinks with them.
+sum of both models' log probabilities. Few events are weaker evidence than either model takes them for, so the sum shrinks with them. How
+many pieces of a composer a collection has says little of who wrote the next one, so part of it is taken off again (logit adjustment: Menon
+et al., "Long-tail learning via logit adjustment", ICLR 2021).
 
 Whether a piece is by any of the composers is a question of its own: strangers are often given a name with confidence, but seldom the same
 by both models, and they lie elsewhere; and one more column of the n-grams has learnt to tell them. Notes drawn by lot would be named, too;
@@ -10,7 +12,7 @@ they are known by keys that are less clear than any music's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -55,16 +57,48 @@ class Listened(NamedTuple):
     alike: NDArray[np.float64]
 
 
+class Pool(NamedTuple):
+    """How much of either model is heard.
+
+    Attributes
+    ----------
+    linear, network : float
+        Weights of the log probabilities by n-grams and by the network.
+    events : float
+        Number of events at which the evidence counts half.
+    common : ndarray of float64, shape=(n_labels,)
+        Taken off before that: what a name is thought likelier only since the collection has more by it.
+    """
+
+    linear: float
+    network: float
+    events: float
+    common: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float], counts: Iterable[int]) -> Pool:
+        """From the weights that a card keeps and the number of pieces of each name.
+
+        Parameters
+        ----------
+        weights : mapping of str to float
+            ``linear``, ``network`` and ``events``; and ``prior``, 0 if absent: how much of the logarithm of its number is taken off.
+        """
+        pieces = np.log(np.maximum(np.fromiter(counts, float), 1))
+        common = weights.get("prior", 0.0) * (pieces - pieces.mean())
+        return cls(float(weights["linear"]), float(weights["network"]), float(weights["events"]), common)
+
+
 class PooledModel:
     """The two models of a folder of the recipe "panel".
 
     Parameters
     ----------
     model : Model
-        With the parts of `NgramLinear` and of `WindowNetwork`. Its card's ``calibration`` holds ``pool``: ``linear`` and ``network``, the
-        weights, and ``events``, the number of events at which the evidence counts half; ``reach``: how far music of a length may lie
-        from the mean and still be like what was learnt (`farthest`); where it is told, ``clarity``: how clear its keys must be; and, where
-        strangers were at hand in training, ``known``: the weights of a logistic regression over `evidence`, the last one its bias.
+        With the parts of `NgramLinear` and of `WindowNetwork`. Its card's ``calibration`` holds ``pool``: the weights that `Pool.of` is
+        made from; ``reach``: how far music of a length may lie from the mean and still be like what was learnt (`farthest`); where it is
+        told, ``clarity``: how clear its keys must be; and, where strangers were at hand in training, ``known``: the weights of a logistic
+        regression over `evidence`, the last one its bias.
     """
 
     temperature: Final = 1.0
@@ -78,6 +112,7 @@ class PooledModel:
         if (
             not isinstance(pool, Mapping)
             or not all(_number(pool.get(key)) and pool[key] >= 0 for key in ("linear", "network", "events"))
+            or not _number(pool.get("prior", 0.0))
             or not isinstance(reach, list)
             or len(reach) != 3
             or not all(map(_number, reach))
@@ -85,7 +120,7 @@ class PooledModel:
             or not (known is None or (isinstance(known, list) and len(known) == facts + 1 and all(map(_number, known))))
         ):
             raise FugatoError("bad-model", "Its card does not say how its models answer together.", str(model.folder))
-        self.pool = {key: float(value) for key, value in pool.items()}
+        self.pool = Pool.of(pool, model.card.labels.values())
         self.reach = [float(value) for value in reach]
         self.clarity = -1.0 if clarity is None else float(clarity)
         self.known = None if known is None else [float(value) for value in known]
@@ -114,10 +149,10 @@ class PooledModel:
         return Listened(each, scored.distance, clarity(events), scored.alike.astype(np.float64))
 
 
-def pooled(each: NDArray[np.float64], events: NDArray[np.int64], pool: Mapping[str, float]) -> NDArray[np.float64]:
+def pooled(each: NDArray[np.float64], events: NDArray[np.int64], pool: Pool) -> NDArray[np.float64]:
     """Scores of pieces, shape=(n, n_labels), from those of both models, shape=(n, 2, n_labels), and the pieces' numbers of events."""
-    both: NDArray[np.float64] = pool["linear"] * each[:, 0] + pool["network"] * each[:, 1]
-    return both * (events / (events + pool["events"]))[:, None]
+    both: NDArray[np.float64] = pool.linear * each[:, 0] + pool.network * each[:, 1] - pool.common
+    return both * (events / (events + pool.events))[:, None]
 
 
 def evidence(
@@ -125,14 +160,14 @@ def evidence(
     events: NDArray[np.int64],
     distance: NDArray[np.float64],
     alike: NDArray[np.float64],
-    pool: Mapping[str, float],
+    pool: Pool,
 ) -> NDArray[np.float64]:
     """What tells the composers of a model from others, shape=(n, `FACTS`), or one more where there is a column for it.
 
     How sure both are together, how far ahead the first name is, how spread the rest; how sure either is, and what it gives to the name that
     the other prefers; how far from the mean of all music, and how long; the first number in `alike`, shape=(n, n_more).
     """
-    together = log_softmax(pool["linear"] * each[:, 0] + pool["network"] * each[:, 1])
+    together = log_softmax(pool.linear * each[:, 0] + pool.network * each[:, 1])
     best = np.sort(together, axis=1)[:, -2:]
     rows, (linear, network) = np.arange(len(each)), each.argmax(axis=2).T
     length = np.log(np.clip(events, *REACH))

@@ -86,8 +86,11 @@ def model_summary(model: Model) -> Summary:
     if not networks:
         layers = _of_arrays(model)
     elif "pool" in card.calibration:  # n-grams beside the network
-        n = len(card.labels)
-        pool = [Layer("pool", "Weighted sum of log probabilities", ("n", n), 3), Layer("", "Softmax", ("n", n), 0)]
+        n, weights = len(card.labels), len(card.calibration["pool"])
+        pool = [
+            Layer("pool", "Weighted sum of log probabilities", ("n", n), weights),
+            Layer("", "Softmax", ("n", n), 0),
+        ]
         layers = [*_of_arrays(model)[:-1], *layers, *pool]
         read_from = "its arrays and its ONNX graph"
     about = f"{card.recipe}, task {card.task}, {len(card.labels)} names; read from {read_from}"

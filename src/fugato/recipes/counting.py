@@ -1,7 +1,8 @@
 """N-grams of a whole collection, of copies as if played and of excerpts: what recipes over n-grams start from.
 
 The timing of a performance is no composer's trait, nor is the length of what somebody asks about. Of one notated file of every work a
-copy as if it were played (`fugato.represent.played`) and some bars by themselves are counted too; nothing is ever judged on them.
+copy as if it were played (`fugato.represent.played`) and some bars by themselves are counted too, and some bars of one performance of it;
+nothing is ever judged on them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from fugato.represent.played import played
 from fugato.represent.stream import Stream, stream
 from fugato.score import Score
 
-EXCERPT_BARS: Final = (8, 32)  # of an excerpt, both included; of music that is longer than that
+EXCERPT_BARS: Final = (
+    8,
+    32,
+)  # of an excerpt, both included, of music that is longer than that; of a performance a bar is two seconds
 
 Table = NDArray[np.int32]
 Progress = Callable[[int, int], None]
@@ -39,7 +43,7 @@ class Counted(NamedTuple):
 
 
 def counts_bytes(score: Score, *, name: str, sha256: str) -> bytes:
-    """Grams of one piece and, where its beats are notated, of a copy as if played and of an excerpt; for `fugato.read.read_many`.
+    """Grams of one piece, of a copy as if played where its beats are notated, and of an excerpt; for `fugato.read.read_many`.
 
     Returns
     -------
@@ -47,9 +51,8 @@ def counts_bytes(score: Score, *, name: str, sha256: str) -> bytes:
         Three arrays of int32, shape=(2, n_cells), in NumPy's format: cells over how often each occurs; without cells for what there is not.
     """
     whole, drawn = judgeable(score, name), int(sha256[:16], 16)
-    streams: list[Stream | None] = [whole, None, None]
-    if score.beats == "notated":
-        streams[1:] = stream(played(score, np.random.default_rng(drawn))), _excerpt(score, drawn)
+    copy = stream(played(score, np.random.default_rng(drawn))) if score.beats == "notated" else None
+    streams: list[Stream | None] = [whole, copy, _excerpt(score, drawn)]
     out = io.BytesIO()
     for events in streams:
         np.save(out, np.zeros((2, 0), np.int32) if events is None else np.stack(ngrams.count(events)))
@@ -77,7 +80,7 @@ def counted(corpus: Corpus, failed: list[FugatoError], *, jobs: int, progress: P
     FugatoError
         ``bad-data`` where none could be used.
     """
-    copied: set[str] = set()
+    stood: set[tuple[str, bool]] = set()  # works of which a notated file, and works of which a performance was met
     n = 0
     sources = (opened(corpus, piece) for piece in corpus)
     items: Any = read_many(sources, jobs=jobs, then="fugato.recipes.counting:counts_bytes")
@@ -90,12 +93,11 @@ def counted(corpus: Corpus, failed: list[FugatoError], *, jobs: int, progress: P
         assert isinstance(item.result, bytes)  # what counts_bytes gave
         tables = io.BytesIO(item.result)
         table, copy, excerpt = (np.load(tables, allow_pickle=False) for _ in range(3))
-        work = piece.group or piece.id
-        stands = work not in copied and copy.size
-        if stands:
-            copied.add(work)
+        kind = piece.group or piece.id, bool(copy.size)
+        stands = kind not in stood
+        stood.add(kind)
         n += 1
-        yield Counted(piece, table, copy if stands else None, excerpt if stands and excerpt.size else None)
+        yield Counted(piece, table, *(found if stands and found.size else None for found in (copy, excerpt)))
     if not n:
         first = f" The first: {failed[0]}" if failed else ""
         raise FugatoError("bad-data", f"None of its {len(corpus)} files could be used.{first}", corpus.name)

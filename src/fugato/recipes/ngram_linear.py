@@ -7,7 +7,8 @@ Model:  one linear score a composer, fitted to the one-hot labels by least squar
         dual variables", ICML 1998): one Gram matrix serves every fold and every setting.
 Weights: a piece counts the less the more files its work has (inverse root), and composers count the same (inverse of their sum).
 Copies: of one notated file of every work a copy as if it were played (`fugato.represent.played`) is learnt from too, so that the
-        timing of performances is no composer's trait, and an excerpt, so that shortness is none. Nothing is judged on either.
+        timing of performances is no composer's trait, and an excerpt, so that shortness is none; and one of a performance of it.
+        Nothing is judged on either.
 Figure: no publication; it replaces the untuned linear SVM over n-grams that the project started from.
 
 The inverse document frequencies and block variances are those of all prepared pieces and played copies, held-out ones included.

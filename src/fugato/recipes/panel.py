@@ -1,8 +1,9 @@
 """panel: `ngram-linear` and `onset-cnn`, which answer together.
 
 In:     what either reads.
-Model:  both, trained apart; a weighted sum of their log probabilities (`fugato.composer.pooled`), the weights and the number of events at
-        which the evidence counts half fitted by likelihood on works that neither has seen, whole pieces and excerpts.
+Model:  both, trained apart; a weighted sum of their log probabilities (`fugato.composer.pooled`). The weights, the number of events at
+        which the evidence counts half and what is taken off for names of whom there is much are fitted by likelihood on works that
+        neither has seen, whole pieces and excerpts.
 Figure: none published; shipped as the model "composer".
 """
 
@@ -46,6 +47,6 @@ def layers(n_labels: int) -> list[Layer]:
     return [
         *ngram_linear.layers(n_labels),
         Layer(NETWORK.NAME, "Network over events, mean over windows", ("n", n_labels), 0),
-        Layer("pool", "Weighted sum of log probabilities", ("n", n_labels), 3),
+        Layer("pool", "Weighted sum of log probabilities", ("n", n_labels), 4),
         Layer("", "Softmax", ("n", n_labels), 0),
     ]

@@ -101,7 +101,8 @@ def train(
     tuned : path, optional
         Folder of `fugato.train.tune.tune`: its best settings are taken, and its trials kept in the model.
     held_out : path, optional
-        Of the recipe "panel": a folder for the panel that has not seen the works it was judged on. ``judged.json`` beside it lists them.
+        Of the recipe "panel": a folder for the panel that has not seen the works it was judged on. ``judged.json`` beside it lists these
+        pieces, and those that it learnt from.
     network_of : str or path, optional
         Of the recipe "panel": a panel of the same collection, options and random seed, whose network is kept; the rest is made again.
     settings

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fugato import metrics
 from fugato.composer.identify import judgeable
 from fugato.composer.panel import panel
-from fugato.composer.pooled import REACH, RECIPE, PooledModel, evidence, farthest, pooled, sureness
+from fugato.composer.pooled import REACH, RECIPE, Pool, PooledModel, evidence, farthest, pooled, sureness
 from fugato.corpus import Corpus
 from fugato.errors import FugatoError
 from fugato.models import Card, fit_temperature, load_model, log_softmax, save_model
@@ -36,12 +36,10 @@ from fugato.train.judge import ACCEPTED, Judged
 from fugato.train.strangers import first, fit_columns, side_of, works_of
 
 NETWORK: Final = "onset-cnn"
-EXCERPT_BARS: Final = (
-    8,
-    16,
-    32,
-)  # cut once from every held-out piece that is longer, so that short music is not trusted too far
+# Cut once from every held-out piece that is longer, so that short music is not trusted too far; of a performance a bar is two seconds.
+EXCERPT_BARS: Final = (8, 16, 32)
 START: Final = {"linear": 0.6, "network": 0.6, "events": 20.0}  # where the search for weights begins
+EVEN: Final = 0.7  # 0: held-out pieces count the same when weights are fitted, 1: composers do
 WITHIN: Final = 0.985  # of held-out music, that is not called unlike all that was learnt
 FEW: Final = 2.0  # divided by the number of held-out rows: share of the usual distance that is granted in addition
 LEAST_STRANGERS: Final = 100  # pieces by others, from which on it is learnt who is none of the composers
@@ -109,7 +107,7 @@ def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
     whole = judgeable(score, name)
     found = [(0, len(whole), model.listen(score, whole))]
     for bars in EXCERPT_BARS:
-        if score.beats == "notated" and len(score.bars) > bars:
+        if len(score.bars) > bars:
             first = int(rng.integers(len(score.bars) - bars + 1))
             try:
                 excerpt = score.excerpt(first, first + bars - 1)
@@ -125,8 +123,12 @@ def score_bytes(score: Score, *, name: str, sha256: str, folder: str) -> bytes:
     return out.getvalue()
 
 
-def fit_pool(heard: Heard, truth: NDArray[np.int64], rows: NDArray[np.bool_]) -> dict[str, float]:
-    """The weights under which held-out music is most likely.
+def fit_pool(
+    heard: Heard, truth: NDArray[np.int64], rows: NDArray[np.bool_], counts: Sequence[int]
+) -> dict[str, float]:
+    """The weights under which held-out music is most likely, for `fugato.composer.pooled.Pool.of`.
+
+    A composer of whom there is much counts for less than all of it, so that names are not preferred for what a collection happens to have.
 
     Parameters
     ----------
@@ -135,19 +137,26 @@ def fit_pool(heard: Heard, truth: NDArray[np.int64], rows: NDArray[np.bool_]) ->
         Place of the true name of each row.
     rows : ndarray of bool, shape=(n,)
         Those to fit by.
+    counts : sequence of int
+        Pieces of each name that were learnt from.
     """
     from scipy.optimize import minimize
 
     each, events, true = heard.each[rows], heard.events[rows], truth[rows]
     at = np.arange(len(true))
-    start = np.log(list(START.values()))
+    weight = np.bincount(true)[true].astype(np.float64) ** -EVEN
+    weight /= weight.sum()
+    start = np.array([*np.log(list(START.values())), 0.0])
+
+    def weights(point: NDArray[np.float64]) -> dict[str, float]:
+        return {**dict(zip(START, np.exp(point[:-1]).tolist(), strict=True)), "prior": float(point[-1])}
 
     def loss(point: NDArray[np.float64]) -> float:
-        scores = log_softmax(pooled(each, events, dict(zip(START, np.exp(point), strict=True))))
-        return float(-scores[at, true].mean() + BARELY * np.square(point - start).sum())
+        scores = log_softmax(pooled(each, events, Pool.of(weights(point), counts)))
+        return float(-(weight @ scores[at, true]) + BARELY * np.square(point - start).sum())
 
-    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5, "maxiter": 400})
-    return {key: round(float(value), 4) for key, value in zip(START, np.exp(found.x), strict=True)}
+    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5, "maxiter": 600})
+    return {key: round(value, 4) for key, value in weights(found.x).items()}
 
 
 def fit_reach(heard: Heard) -> list[float]:
@@ -166,7 +175,7 @@ def fit_clarity(heard: Heard) -> float:
     return round(float(np.quantile(heard.clarity, 1 - WITHIN)) - few, 4)
 
 
-def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[float]:
+def fit_known(own: Heard, others: Heard, pool: Pool) -> list[float]:
     """Weights, and a bias, by which pieces of the composers are told from others': a logistic regression in which both count the same."""
     from sklearn.linear_model import LogisticRegression
 
@@ -178,9 +187,9 @@ def fit_known(own: Heard, others: Heard, pool: Mapping[str, float]) -> list[floa
     return [round(float(w), 6) for w in (*weights, float(fitted.intercept_[0]) - float(weights @ mean))]
 
 
-def sure_of(heard: Heard, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
+def sure_of(heard: Heard, pool: Pool, calibration: Mapping[str, Any]) -> NDArray[np.float64]:
     """How surely pieces are by composers of the model, shape=(n,), as `PooledModel.judged`; `calibration` of its card."""
-    facts = evidence(heard.each, heard.events, heard.distance, heard.alike, calibration["pool"])
+    facts = evidence(heard.each, heard.events, heard.distance, heard.alike, pool)
     return np.where(like_music(heard, calibration), sureness(facts, calibration["known"]), 0.0)
 
 
@@ -206,17 +215,22 @@ class Told:
 
 
 def tell(
-    own: Heard, others: Heard, own_groups: NDArray[Any], their_names: NDArray[Any], calibration: Mapping[str, Any]
+    own: Heard,
+    others: Heard,
+    own_groups: NDArray[Any],
+    their_names: NDArray[Any],
+    pool: Pool,
+    calibration: Mapping[str, Any],
 ) -> Told:
     """Whole pieces by weights fitted on the other half of the works and of the strangers' names, an entry a row each."""
     half, their_half = halves(own_groups), sides(their_names)
     own, others = own.as_new(half), others.as_new(their_half)
     sure, theirs = np.zeros(len(half)), np.zeros(len(their_half))
     for side in (0, 1):
-        known = fit_known(own.select(half != side), others.select(their_half != side), calibration["pool"])
+        known = fit_known(own.select(half != side), others.select(their_half != side), pool)
         fitted = {**calibration, "known": known}
-        sure[half == side] = sure_of(own.select(half == side), fitted)
-        theirs[their_half == side] = sure_of(others.select(their_half == side), fitted)
+        sure[half == side] = sure_of(own.select(half == side), pool, fitted)
+        theirs[their_half == side] = sure_of(others.select(their_half == side), pool, fitted)
     return Told(sure[own.bars == 0], theirs[others.bars == 0])
 
 
@@ -232,12 +246,12 @@ def halves(groups: NDArray[Any]) -> NDArray[np.int64]:
     return drawn
 
 
-def judge(heard: Heard, truth: NDArray[np.int64], groups: NDArray[Any], labels: Sequence[str]) -> Judged:
-    """Whole pieces by weights that were fitted on the other half of the works; arrays as `fit_pool`, a row each."""
-    half = halves(groups)
+def judge(heard: Heard, truth: NDArray[np.int64], groups: NDArray[Any], labels: Mapping[str, int]) -> Judged:
+    """Whole pieces by weights that were fitted on the other half of the works; arrays as `fit_pool`, a row each; `labels` of its card."""
+    half, counts = halves(groups), list(labels.values())
     scores = np.zeros((len(truth), len(labels)), np.float32)
     for side in (0, 1):
-        pool = fit_pool(heard, truth, half != side)
+        pool = Pool.of(fit_pool(heard, truth, half != side, counts), counts)
         scores[half == side] = pooled(heard.each[half == side], heard.events[half == side], pool)
     kept = heard.bars == 0
     return Judged(tuple(labels), truth[kept], groups[kept], half[kept], scores[kept])
@@ -274,14 +288,17 @@ def calibrate(
     calibration : dict
         For its card.
     """
-    labels = load_model(folder).labels
+    labels = load_model(folder).card.labels
     heard = listen(folder, pieces, jobs=jobs, progress=progress)
-    of_row = metrics.encode([pieces[int(place)].composer for place in heard.piece], labels)
+    of_row = metrics.encode([pieces[int(place)].composer for place in heard.piece], tuple(labels))
     groups = works_of([pieces[int(place)] for place in heard.piece])
     together = judge(heard, of_row, groups, labels)
+    counts = list(labels.values())
+    weights = fit_pool(heard, of_row, np.ones(len(of_row), bool), counts)
+    pool = Pool.of(weights, counts)
     calibration: dict[str, Any] = {
         "method": "weights of a logarithmic pool on held-out works, whole pieces and excerpts",
-        "pool": fit_pool(heard, of_row, np.ones(len(of_row), bool)),
+        "pool": weights,
         "reach": fit_reach(heard),
         "clarity": fit_clarity(heard),
     }
@@ -289,9 +306,9 @@ def calibrate(
     if strangers is not None and len(strangers) >= LEAST_STRANGERS:
         others = listen(folder, strangers, jobs=jobs)
         names = np.array([strangers[int(place)].composer for place in others.piece])
-        told = tell(heard, others, groups, names, calibration)
+        told = tell(heard, others, groups, names, pool, calibration)
         own_as_new, as_new = heard.as_new(halves(groups)), others.as_new(sides(names))
-        calibration["known"] = fit_known(own_as_new, as_new, calibration["pool"])
+        calibration["known"] = fit_known(own_as_new, as_new, pool)
         calibration["strangers"] = {
             "pieces": len(told.others),
             "names": len(set(names.tolist())),
@@ -299,7 +316,7 @@ def calibrate(
             "refused": round(float((told.others < np.quantile(told.own, 1 - ACCEPTED)).mean()), 4),
         }
         # The threshold by the column that has met all strangers: that is the one that will be asked, and no held-out work was its teacher.
-        sure = sure_of(heard, calibration)[heard.bars == 0]
+        sure = sure_of(heard, pool, calibration)[heard.bars == 0]
     calibration["known_threshold"] = round(float(np.quantile(sure, 1 - ACCEPTED)), 4)
     return together, heard, calibration
 
@@ -398,7 +415,9 @@ def make(
     together, heard, calibration = calibrate(folder, pieces, strangers=strangers, jobs=jobs, progress=progress)
     calibration = {"temperature": temperature, **calibration}
     save_model(folder, replace(card, calibration=calibration), parts)
-    listed = json.dumps({"judged": [piece.id for piece in pieces]})
+    listed = json.dumps(
+        {"judged": [piece.id for piece in pieces], "learnt": [prepared.pieces[row].id for row in learn]}
+    )
     folder.with_name("judged.json").write_text(listed + "\n", encoding="utf-8")
     whole, of_row = heard.bars == 0, truth[heard.piece]
     alone = {

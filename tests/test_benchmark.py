@@ -71,6 +71,7 @@ def test_every_recipe_has_both_protocols_with_intervals(
     assert fused["ngram-linear"]["accuracy"] == pytest.approx(
         table["recipes"]["ngram-linear"]["honest"]["piece level"]["accuracy"]
     )
+    assert fused["together"]["accuracy"] > fused["note-lstm"]["accuracy"], "each is as sure as it is right"
     lines = markdown(table).splitlines()
     assert len(lines) == 2 + 3
     assert all(line.count("|") == lines[0].count("|") for line in lines)

@@ -28,7 +28,7 @@ from fugato.train.composer import select, strangers
 from fugato.train.panel import calibrate
 
 OUT = Path(__file__).resolve().parent.parent / "src" / "fugato" / "models" / "shipped" / "composer-panel"
-SETTINGS = {"epochs": 24, "epoch_windows": 60_000}
+SETTINGS = {"epochs": 20, "epoch_windows": 60_000}
 WITHOUT = ("unseen", "hostile", "gtzan")
 PLAYED = ("maestro", "asap:performance")
 

@@ -35,7 +35,7 @@ from fugato.recipes import recipe as find_recipe
 from fugato.study.benchmark_table import markdown
 from fugato.train import networks, store
 from fugato.train.composer import select
-from fugato.train.judge import ABSENT
+from fugato.train.judge import ABSENT, Judged, halves
 from fugato.train.loop import fit, n_parameters, probabilities
 from fugato.write.place import make_folder
 
@@ -214,7 +214,7 @@ def _said(row: dict[str, Any], name: str, recipe: str) -> Iterator[None]:
 
 
 def _honest(how: Any, task: _Task) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Figures over works that were not learnt from, and the log probabilities of each piece by its id."""
+    """Figures over works that were not learnt from, and the log probabilities of each piece by its id, calibrated on other works."""
     is_network = hasattr(how, "kind")
     split, most = (
         task.folds,
@@ -226,7 +226,8 @@ def _honest(how: Any, task: _Task) -> tuple[dict[str, Any], dict[str, NDArray[np
     logits = np.concatenate([result["logits"] for result in results])
     truth = metrics.encode([task.piece[i].composer for i in ids], task.names)
     works = np.array([task.piece[i].group or i for i in ids])
-    figures = metrics.evaluate(truth, softmax(logits), task.names, groups=works)
+    given = Judged(tuple(task.names), truth, works, halves(works), logits).probabilities()
+    figures = metrics.evaluate(truth, given, task.names, groups=works)
     out: dict[str, Any] = {
         "protocol": f"{len(split.parts)}-fold over works" + (", the first fold alone" if most == 1 else ""),
         "pieces": len(ids),
@@ -247,7 +248,7 @@ def _honest(how: Any, task: _Task) -> tuple[dict[str, Any], dict[str, NDArray[np
             "n": len(meant),
         }
     _log.info("%s, honest: %s (%.0f s)", how.NAME, out["piece level"], time.perf_counter() - started)
-    return out, dict(zip(ids, np.log(np.maximum(softmax(logits), FLOOR)), strict=True))
+    return out, dict(zip(ids, np.log(np.maximum(given, FLOOR)), strict=True))
 
 
 def _network_folds(how: Any, task: _Task, split: Split, most: int) -> list[dict[str, Any]]:

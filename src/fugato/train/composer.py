@@ -514,6 +514,7 @@ def _card(
             "It knows only the composers listed; everyone else can at best be called unknown.",
             "Under some 100 notes, or for single parts and arrangements, its answers are much less certain.",
             "Labels come from the collections as they stand; some are wrong.",
+            "It has learnt from all the corpora listed: on their pieces, and on other editions of these, figures would flatter it.",
         ),
         licence="CC BY-NC-SA 4.0" if any(NOT_FOR_SALE.search(licence) for _, licence in corpora) else "Apache-2.0",
         made=made,

@@ -64,6 +64,13 @@ class Judged:
         return metrics.evaluate(self.truth, self.probabilities(), self.labels, groups=self.groups, n=resamples)
 
 
+def halves(groups: NDArray[Any]) -> NDArray[np.int64]:
+    """0 or 1 for each entry, the same for entries of one group."""
+    _, work = np.unique(groups, return_inverse=True)
+    drawn: NDArray[np.int64] = np.random.default_rng(0).permutation(int(work.max()) + 1)[work] % 2
+    return drawn
+
+
 def cross_validate(
     recipe: Any,
     prepared: Any,

@@ -100,7 +100,13 @@ def results() -> str:
     )
     panel = load("panel")
     alone = panel["scores"]["ngram-linear"]
-    rows.append(f"| its n-grams alone on the same pieces | | {panel_figure(alone)} | {alone['macro_f1']:.3f} | | |")
+    for what, found in (
+        ("the scores among these", panel["scores"]["together"]),
+        ("its n-grams alone on these scores", alone),
+    ):
+        rows.append(
+            f"| {what} | {found['pieces']:,} / {found['works']:,} | {panel_figure(found)} | {found['macro_f1']:.3f} | | |"
+        )
     for what, played in (
         ("human performances (MAESTRO) of works that it learnt from in no edition", panel["performances"]["together"]),
         ("the same by a model that learnt from scores alone", load("panel_scores")["performances"]["together"]),

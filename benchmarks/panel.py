@@ -11,7 +11,8 @@ FOLDER is the panel that `python tools/train_composer.py INDEX.csv --held-out FO
 - composers that it does not know (the collection `unseen`): how well the highest probability tells them from the pieces held out.
 
 Intervals are bootstrapped over works. Writes benchmarks/results/panel.json; --out names another file, for a panel that has learnt from
-scores alone (`--scores-only` of the tool).
+scores alone (`--scores-only` of the tool). With --beside OTHER it is only compared to another panel, on what neither has learnt from, and
+the comparison is added to the results that are there.
 """
 
 from __future__ import annotations
@@ -71,10 +72,20 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="an index.csv; the shared corpora's by default")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--beside", type=Path, help="another panel to compare it to")
     args = parser.parse_args()
     model = load_model(args.folder)
     labels, pool = model.labels, Pool.of(model.card.calibration["pool"], model.card.labels.values())
     corpus = audited(args.index or corpora() / "index.csv")
+    if args.beside is not None:
+        found = json.loads(args.out.read_text(encoding="utf-8"))
+        found["beside"] = {
+            "command": as_typed(),
+            **beside({"it": args.folder, "other": args.beside}, corpus, args.jobs),
+        }
+        print(json.dumps(found["beside"], indent=1))
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        return
     judged, ids = kept_with(args.folder, "judged"), kept_with(args.folder, "learnt")
     held = [p for p in corpus if p.id in judged and not is_played(p)]
     learnt = {p.group for p in corpus if p.id in ids}
@@ -129,6 +140,31 @@ def main() -> None:
             print(f"{name:13} {system:13} {shown}")
     print(result["pairs"], result["unknown"])
     args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def beside(panels: dict[str, Path], corpus: Corpus, jobs: int) -> dict[str, Any]:
+    """What panels make of performances, and of scores that the last was judged on, of works that none of them has learnt from."""
+    learnt = {
+        p.group for p in corpus if p.id in set().union(*(kept_with(folder, "learnt") for folder in panels.values()))
+    }
+    last = list(panels.values())[-1]
+    judged, labels = kept_with(last, "judged"), load_model(last).labels
+    scores = [p for p in corpus if p.id in judged and p.group not in learnt and not is_played(p)]
+    out: dict[str, Any] = {}
+    for what, pieces in (("scores", scores), ("performances", performances_of(corpus, labels, learnt))):
+        out[what] = {}
+        for name, folder in panels.items():
+            model = load_model(folder)
+            pool = Pool.of(model.card.calibration["pool"], model.card.labels.values())
+            heard = listen(folder, Corpus(pieces, what), jobs=jobs)
+            truth, works = told(heard, pieces, model.labels)
+            whole = heard.bars == 0
+            both = pooled(heard.each[whole], heard.events[whole], pool)
+            out[what][name] = {
+                system: figures(truth[whole], each, works[whole])
+                for system, each in systems(heard, whole, both).items()
+            }
+    return out
 
 
 def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--beside", type=Path, help="another panel to compare it to")
     args = parser.parse_args()
     model = load_model(args.folder)
-    labels, pool = model.labels, Pool.of(model.card.calibration["pool"], model.card.labels.values())
+    labels, pool = model.labels, Pool.kept(model.card)
     corpus = audited(args.index or corpora() / "index.csv")
     if args.beside is not None:
         found = json.loads(args.out.read_text(encoding="utf-8"))
@@ -144,9 +144,8 @@ def main() -> None:
 
 def beside(panels: dict[str, Path], corpus: Corpus, jobs: int) -> dict[str, Any]:
     """What panels make of performances, and of scores that the last was judged on, of works that none of them has learnt from."""
-    learnt = {
-        p.group for p in corpus if p.id in set().union(*(kept_with(folder, "learnt") for folder in panels.values()))
-    }
+    ids = set().union(*(kept_with(folder, "learnt") for folder in panels.values()))
+    learnt = {p.group for p in corpus if p.id in ids}
     last = list(panels.values())[-1]
     judged, labels = kept_with(last, "judged"), load_model(last).labels
     scores = [p for p in corpus if p.id in judged and p.group not in learnt and not is_played(p)]
@@ -155,7 +154,7 @@ def beside(panels: dict[str, Path], corpus: Corpus, jobs: int) -> dict[str, Any]
         out[what] = {}
         for name, folder in panels.items():
             model = load_model(folder)
-            pool = Pool.of(model.card.calibration["pool"], model.card.labels.values())
+            pool = Pool.kept(model.card)
             heard = listen(folder, Corpus(pieces, what), jobs=jobs)
             truth, works = told(heard, pieces, model.labels)
             whole = heard.bars == 0
@@ -169,7 +168,7 @@ def beside(panels: dict[str, Path], corpus: Corpus, jobs: int) -> dict[str, Any]
 
 def unknown(model: Model, heard: Heard, strangers: Heard, names: Array) -> dict[str, Any]:
     """How well pieces by composers that the model does not know are told from those held out; `names` of the strangers' rows."""
-    calibration, pool = model.card.calibration, Pool.of(model.card.calibration["pool"], model.card.labels.values())
+    calibration, pool = model.card.calibration, Pool.kept(model.card)
     whole, foreign = heard.bars == 0, strangers.bars == 0
     sure = [sure_of(h.select(rows), pool, calibration) for h, rows in ((heard, whole), (strangers, foreign))]
     highest = [

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fugato.composer.ngram_linear import NgramLinear
 from fugato.composer.window_network import WindowNetwork
 from fugato.errors import FugatoError
-from fugato.models import Model, log_softmax, softmax
+from fugato.models import Card, Model, log_softmax, softmax
 from fugato.represent.keys import clarity
 from fugato.represent.stream import Stream
 from fugato.represent.windows import LEAST_ROWS
@@ -88,6 +88,11 @@ class Pool(NamedTuple):
         common = weights.get("prior", 0.0) * (pieces - pieces.mean())
         return cls(float(weights["linear"]), float(weights["network"]), float(weights["events"]), common)
 
+    @classmethod
+    def kept(cls, card: Card) -> Pool:
+        """That of a model, by its card."""
+        return cls.of(card.calibration["pool"], card.labels.values())
+
 
 class PooledModel:
     """The two models of a folder of the recipe "panel".
@@ -120,7 +125,7 @@ class PooledModel:
             or not (known is None or (isinstance(known, list) and len(known) == facts + 1 and all(map(_number, known))))
         ):
             raise FugatoError("bad-model", "Its card does not say how its models answer together.", str(model.folder))
-        self.pool = Pool.of(pool, model.card.labels.values())
+        self.pool = Pool.kept(model.card)
         self.reach = [float(value) for value in reach]
         self.clarity = -1.0 if clarity is None else float(clarity)
         self.known = None if known is None else [float(value) for value in known]

@@ -31,7 +31,7 @@ from fugato.corpus.facts import Facts, read_facts
 from fugato.models import home, load_model
 from fugato.read import read
 from fugato.represent import ngrams, stream
-from fugato.represent.style_space import StyleSpace, load_space, unit
+from fugato.represent.style_space import StyleSpace, load_space, sketch, unit
 from fugato.score import Score
 from fugato.train import style
 
@@ -336,6 +336,7 @@ def probe(corpus: Corpus) -> dict[str, Any]:
         views = {
             "raw file": artefacts,
             "n-grams, sketched": sketches.vectors[matched],
+            "n-grams with metre, sketched": _with_metre([sketches.pieces[i] for i in matched]),
             "style embedding": embedded[matched],
         }
         found: dict[str, Any] = {"files": len(matched), "sources": dict(Counter(label.tolist()))}
@@ -359,6 +360,12 @@ def probe(corpus: Corpus) -> dict[str, Any]:
     }
     print(out["mean over composers, 0 chance, 1 always right"])
     return out
+
+
+def _with_metre(pieces: list[Piece]) -> Any:
+    """Sketches as the composer model weighs n-grams, places in the bar and note values among them."""
+    rarity = load_model("composer").arrays("weights")["rarity"].astype(np.float32)
+    return np.stack([sketch(*ngrams.count(stream(read(piece.path))), rarity) for piece in pieces])
 
 
 PARTS = {"retrieval": retrieval, "music21": music21, "composers": composers, "same-work": same_work, "probe": probe}

@@ -69,6 +69,22 @@ def test_a_score_comes_in_quarter_notes(small_model: Path) -> None:
     assert same(listener.ranking, identify(piece, model=small_model).ranking)
 
 
+def test_the_last_notes_of_a_long_score_keep_their_place_in_the_bar(
+    small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fugato.composer.listen.LIVE_NOTES", 203)
+    notes = styled("Bach", 213).notes
+    listener = Listener(small_model, unit="quarters")
+    listener.feed((int(n["pitch"]), float(n["onset"]), float(n["duration"])) for n in notes)
+    last = notes[-203:]
+    begin = float(last["onset"].min())
+    assert begin % 4, "they begin within a bar"
+    expected = Score.from_notes(
+        last["onset"] - begin + begin % 4, last["duration"], last["pitch"].astype(int), beats="notated"
+    )
+    assert same(listener.ranking, identify(expected, model=small_model).ranking)
+
+
 def test_it_is_silent_before_twelve_events(small_model: Path) -> None:
     listener = Listener(small_model)
     assert listener.ranking == () and not listener.known and repr(listener) == "<Listener 0 notes>"

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from fugato.read import read
 from fugato.represent import ngrams, stream
-from fugato.score import Score
+from fugato.score import Meter, Score
 
 from .music_files import midi_of
 from .music_styles import COMPOSERS, musicxml_of, styled
@@ -51,9 +52,47 @@ def test_the_grams_of_a_little_tune_are_those_counted_by_hand() -> None:
     )
     assert counted(TUNE, "ratio/1") == {6: 3, 9: 1}, "even, and twice as long"
     assert counted(TUNE, "size/1") == {0: 6} and counted(TUNE, "gap/1") == {0: 6}
-    assert counted(TUNE, "chord/1") == {1: 6} and counted(TUNE, "classes/1") == {1: 6}
+    assert counted(TUNE, "chord/1") == {0: 6} and counted(TUNE, "classes/1") == {1: 6}
     assert counted(TUNE, "register/1") == {24 - 2: 2, 24: 3, 24 + 2: 1}, "against the median, D"
     assert counted(TUNE, "near_classes/1") == {3: 3}, "C D E D, D E D C and E D C D have three each"
+
+
+def test_the_spans_of_a_broken_chord_are_its_harmony_and_its_outer_lines() -> None:
+    # C E G C' twice, then D F A D' twice: broken triads in root position
+    chords = [60, 64, 67, 72] * 2 + [62, 65, 69, 74] * 2
+    broken = Score.from_notes(np.arange(16) / 2, [0.5] * 16, chords)
+    major, minor, whole = 1 << 3 | 1 << 6, 1 << 2 | 1 << 6, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 8
+    found = counted(broken, "chord_4/1")
+    assert found[major] == found[minor] == 5, "four runs of four begin in each half, and one ends in it"
+    assert counted(broken, "chord_16/1") == {whole: 1}, "C D E F G A"
+    symbols = ngrams.symbols(stream(broken))
+    moves, at = symbols["low_4"]
+    assert at.tolist() == list(range(9)), "thirteen spans of four, each compared with the one four later"
+    assert (moves - 16).tolist() == [0, 2, 2, 2, 2, 0, 0, 0, 0]
+    assert (symbols["high_4"][0] - 16).tolist() == [0, 0, 0, 0, 2, 2, 2, 2, 0]
+    assert not len(symbols["low_16"][0]), "there is one run of sixteen only"
+
+
+def test_runs_over_spans_take_every_so_manyth_value() -> None:
+    slow = ngrams.Block("spans", (("low_4", 2),), 0, stride=4)
+    climbing = Score.from_notes(np.arange(24), [1] * 24, [60 + k // 4 * 2 for k in range(24)])
+    ((cell, at),) = ngrams.grams(stream(climbing), (slow,))
+    moves = ngrams.symbols(stream(climbing))["low_4"][0]
+    assert cell.tolist() == [33 * moves[k] + moves[k + 4] for k in range(len(moves) - 4)]
+    assert at.tolist() == list(range(len(cell)))
+
+
+def test_places_in_the_bar_and_written_lengths_are_counted_where_there_are_beats() -> None:
+    waltz = [1.0, 0.5, 0.5, 1.0] * 4
+    onset = np.cumsum([0.0, *waltz[:-1]])
+    score = Score.from_notes(onset, waltz, [60, 62, 64, 65] * 4, meters=[Meter(0.0, 3, 4)], beats="notated")
+    assert counted(score, "place/1") == {0: 4, 4: 4, 6: 4, 8: 4}
+    quarter, eighth = 10, 8
+    assert counted(score, "written_top/1") == {quarter: 8, eighth: 8}
+    assert set(ngrams.symbols(stream(score))["bar_length"][0].tolist()) == {6}, "six eighths"
+    played = replace(score, beats="default")
+    assert not any(len(values) for name, (values, _) in ngrams.symbols(stream(played)).items() if name in ngrams.METRE)
+    assert not vector(played)[ngrams.metrical()].any() and vector(score)[ngrams.metrical()].any()
 
 
 def test_degrees_are_counted_above_the_tonic_of_the_key() -> None:
@@ -70,7 +109,7 @@ def test_degrees_are_counted_above_the_tonic_of_the_key() -> None:
 @pytest.mark.parametrize("semitones", [-24, -5, 1, 6])
 def test_every_gram_lies_in_its_block(semitones: int) -> None:
     wild = np.random.default_rng(0)
-    leaps = Score.from_notes(np.sort(wild.random(400) * 50), [0.1] * 400, wild.integers(0, 128, 400))
+    leaps = Score.from_notes(np.sort(wild.random(400) * 50), [0.1] * 400, wild.integers(0, 128, 400), beats="notated")
     for piece in [leaps, *PIECES]:
         for block, (cell, event) in zip(ngrams.BLOCKS, ngrams.grams(stream(piece.transpose(semitones))), strict=True):
             assert len(cell) == len(event) and len(cell) > 0, block.name
@@ -90,7 +129,7 @@ def test_the_layout_covers_the_vector_once() -> None:
     places = ngrams.layout()
     assert places[0].start == 0 and places[-1].stop == ngrams.width()
     assert all(a.stop == b.start for a, b in itertools.pairwise(places))
-    assert all(not p.hashed or p.stop - p.start == 2**13 for p in places)
+    assert [p.stop - p.start for p in places if p.hashed] == [2**block.bits for block in ngrams.BLOCKS if block.bits]
 
 
 def test_every_block_has_unit_length() -> None:

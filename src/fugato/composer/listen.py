@@ -31,6 +31,7 @@ MOST_NOTES: Final = DEFAULT_LIMITS.notes
 QUARTERS_A_SECOND: Final = DEFAULT_QPM / 60  # as a file without a beat is read
 LONGEST: Final = DEFAULT_LIMITS.quarters  # from the first note to the last
 
+BAR: Final = 4.0  # quarter notes, as where a file has no time signature
 Unit = Literal["seconds", "quarters"]
 
 
@@ -46,7 +47,7 @@ class Listener:
     candidates : sequence of str, optional
         Ask only between these composers.
     unit : "seconds" or "quarters"
-        What times are given in: seconds of a performance, or quarter notes of a score.
+        What times are given in: seconds of a performance, or quarter notes of a score in bars of four.
 
     Raises
     ------
@@ -211,10 +212,13 @@ class Listener:
             self._fresh = False
 
     def _score(self, table: NDArray[np.float64]) -> Score:
-        """Notes in the listener's unit as a Score that begins with the first of them."""
+        """Notes in the listener's unit as a Score that begins with the first of them, or with its bar of four quarters."""
         pitch, onset, duration = table.T
         duration = np.where(np.isnan(duration), np.maximum(self._last - onset, 0.0), duration)
-        onset = onset - onset.min(initial=self._last if len(table) else 0.0)
+        begin = onset.min(initial=self._last if len(table) else 0.0)
+        if self._unit == "quarters" and len(table):
+            begin -= (begin - self._first) % BAR
+        onset = onset - begin
         return Score.from_notes(
             onset * self._scale,
             duration * self._scale,

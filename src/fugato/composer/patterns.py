@@ -30,6 +30,9 @@ ASPECTS: Final[dict[str, str]] = {
     "answer": "imitation",
     "bass_answer": "imitation",
     "chord": "harmony",
+    "chord_4": "harmony",
+    "place": "metre",
+    "written_top": "note values",
     "wide_classes": "harmony",
     "ratio": "rhythm",
     "size": "texture",
@@ -172,6 +175,17 @@ _KEYS: Final = (
         "minor key a semitone below",
     ),
 )
+# Octaves against a quarter note -> note value.
+_VALUES: Final = {
+    -4: "sixty-fourth note",
+    -3: "thirty-second note",
+    -2: "sixteenth note",
+    -1: "eighth note",
+    0: "quarter note",
+    1: "half note",
+    2: "whole note",
+    3: "breve",
+}
 NEAR_ECHO: Final = 7  # octaves of notes within which an answer is heard as one
 CHROMATIC: Final = 10  # pitch classes within sixteen attacks: more than a scale and its borrowed notes
 LONGEST_RATIO: Final = 16  # beyond it proportions are no longer heard as a rhythm
@@ -228,6 +242,12 @@ def describe(block: str, cell: int) -> str | None:
             return f"imitation: the {second} takes up a turn of the {first}{_notes_later(flat[0])}"
         case "chord":
             return _chord(flat[0])
+        case "chord_4" if flat[0]:
+            return f"{_chord(flat[0])} spelt by four attacks in a row"
+        case "place":
+            return _place(flat[0])
+        case "written_top":
+            return _note_value(flat[0])
         case "wide_classes" if flat[0] >= CHROMATIC:
             return f"chromatic writing: {_NUMBERS[flat[0]]} different pitch classes within sixteen attacks"
         case "size":
@@ -325,11 +345,9 @@ def _mode(value: int) -> str:
     return "in minor" if value >= 12 else "in major"
 
 
-def _chord(above: int) -> str | None:
-    """The set of pitch classes above a bass note, bit k for k semitones."""
-    members = tuple(k for k in range(12) if above >> k & 1)
-    if not above & 1:
-        return None  # no chord is without its bass
+def _chord(above: int) -> str:
+    """The set of pitch classes above a bass note, bit k - 1 for k semitones."""
+    members = (0, *(k for k in range(1, 12) if above >> (k - 1) & 1))
     if members in _CHORDS:
         return _CHORDS[members]
     if len(members) == 2:
@@ -338,6 +356,24 @@ def _chord(above: int) -> str | None:
         return f"a cluster of {_NUMBERS[len(members)]} different pitch classes"
     *most, last = (_ABOVE[k] for k in members[1:])
     return f"{', '.join(most)} and {last} above the bass"
+
+
+def _place(sixteenths: int) -> str | None:
+    """Where in the bar something begins."""
+    if sixteenths in (0, 63):
+        return None if sixteenths else "attacks on the downbeat"  # the last place is "or later"
+    of = next(of for of in (4, 2, 1) if sixteenths % of == 0)
+    many = sixteenths // of
+    name = {4: "quarter note", 2: "eighth note", 1: "sixteenth note"}[of]
+    return f"attacks {_NUMBERS[many] if many < len(_NUMBERS) - 1 else many} {name}{'s' * (many > 1)} into the bar"
+
+
+def _note_value(half_octaves: int) -> str | None:
+    """The value nearest to a length in half-octaves against a quarter note; dotted ones lie between."""
+    octaves, between = divmod(half_octaves - 10, 2)
+    if octaves not in _VALUES:
+        return None
+    return f"melody in {'dotted ' * between}{_VALUES[octaves]}s"
 
 
 def _texture(sizes: list[int]) -> str:

@@ -1,10 +1,13 @@
 """N-grams over the normalised stream: what is counted, and how the counts become one vector of fixed width.
 
 Every event or step of the stream is read as several *symbols* (melodic interval, bass interval, chord above the bass, step length
-relative to the piece's median, scale degree, texture …). A *block* counts runs of one symbol, or of several read together. Small
-blocks are exact tables and hold relative frequencies under a square root, so that their inner product is Bhattacharyya's coefficient; large
-ones are hashed (Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009) and hold log counts weighted by inverse
-document frequency (Salton & Buckley, 1988). Each block has unit length, so that no block drowns another.
+relative to the piece's median, scale degree, texture …). A *span* is a run of 2 to 16 events heard as one: the chord that a broken one
+spells, the line of the lowest notes and that of the highest. Where a file has beats, places in the bar and written lengths are read, too.
+
+A *block* counts runs of one symbol, or of several read together. Small blocks are exact tables and hold relative frequencies under a
+square root, so that their inner product is Bhattacharyya's coefficient; large ones are hashed (Weinberger et al., "Feature hashing for
+large scale multitask learning", ICML 2009) and hold log counts weighted by inverse document frequency (Salton & Buckley, 1988). Each block
+has unit length, so that no block drowns another.
 
 Interval and rhythm n-grams for composers go back to Wołkowicz, Kulka & Kešelj, "N-gram-based approach to composer recognition"
 (Archives of Acoustics, 2008).
@@ -25,8 +28,12 @@ from fugato.represent import echoes
 from fugato.represent.keys import local_keys, tonic
 from fugato.represent.stream import Stream
 
-VERSION: Final = 3  # of the layout; a model made with another one cannot be used
+VERSION: Final = 4  # of the layout; a model made with another one cannot be used
 LARGEST_TABLE: Final = 5000  # cells of an exact block
+METRE: Final = frozenset(
+    {"place", "arrival", "written_step", "written_top", "written_bass", "bar_length"}
+)  # symbols of files with beats
+SPANS: Final = (2, 4, 8, 16)  # events that are heard as one; powers of two
 RATIO_EDGES: Final = np.log2([0.18, 0.29, 0.42, 0.58, 0.71, 0.87, 1.15, 1.41, 1.72, 2.4, 3.5, 5.5])
 
 # Symbol: number of values. Those of `_STEPS` stand between an event and the next, `ratio` between two steps.
@@ -44,7 +51,7 @@ ALPHABETS: Final[dict[str, int]] = {
     "half_gap": 25,
     "third_gap": 21,
     "vertical": 48,  # the same as interval class and octave
-    "chord": 4096,  # pitch classes above the bass
+    "chord": 2048,  # pitch classes above the bass, bit k - 1 for k semitones
     "classes": 13,  # number of different pitch classes
     "length": 15,  # half-octaves of every note's length against the median step
     "top_length": 15,  # of the highest note's
@@ -57,7 +64,6 @@ ALPHABETS: Final[dict[str, int]] = {
     "bass_register": 49,
     "near_classes": 13,  # different pitch classes within 4 events
     "wide_classes": 13,  # within 16 events
-    "wide_set": 4096,  # which they are, above the tonic
     "local_degree": 24,  # of the highest note above the tonic of the moment
     "local_bass_degree": 24,
     "key": 24,  # of the moment, above the tonic of the piece
@@ -67,6 +73,15 @@ ALPHABETS: Final[dict[str, int]] = {
     "answer": echoes.VALUES,  # the same from a turn of the melody to one of the bass: imitation
     "bass_answer": echoes.VALUES,
     "width": 61,  # semitones between the medians of the outer lines, once a piece
+    **{f"low_{span}": 33 for span in SPANS},  # from the lowest note of a span to that of the next, semitones, -16..16
+    **{f"high_{span}": 33 for span in SPANS},
+    **{f"chord_{span}": 2048 for span in SPANS},  # pitch classes of a span above its lowest note
+    "place": 64,  # in the bar, sixteenths
+    "arrival": 64,  # the place of the event after
+    "written_step": 17,  # half-octaves of step length against a quarter note
+    "written_top": 17,  # of the highest note's length
+    "written_bass": 17,
+    "bar_length": 41,  # eighths
 }
 
 
@@ -81,11 +96,14 @@ class Block:
         Symbols joined by "+" are read together; order is the length of the run.
     bits : int
         Hashed to 2**bits cells; 0 for an exact table.
+    stride : int
+        Events from one value of a run to the next.
     """
 
     name: str
     grams: tuple[tuple[str, int], ...]
     bits: int = 0
+    stride: int = 1
 
     @cached_property
     def width(self) -> int:
@@ -103,29 +121,54 @@ def _tables(*specs: str) -> tuple[Block, ...]:
 
 BLOCKS: Final[tuple[Block, ...]] = (
     *_tables("melody/1", "melody/2", "bass/1", "bass/2", "melody+bass/1"),
-    *_tables("step/1", "step/2", "step/3", "ratio/1", "ratio/2", "ratio/3", "melody+step/1", "bass+step/1"),
-    *_tables("degree/1", "degree/2", "bass_degree/1", "bass_degree/2", "degree+bass_degree/1"),
+    *_tables("step/1", "step/2", "ratio/1", "ratio/2", "ratio/3", "melody+step/1", "bass+step/1"),
+    *_tables("degree/1", "bass_degree/1"),
     *_tables("size/1", "size/2", "size/3", "gap/1", "third_gap/2", "size+half_gap/1", "classes/1", "chord/1"),
     *_tables("length/1", "top_length/2", "bass_length/2", "hold/1", "bass_hold/1", "sounding/1", "held/1"),
-    *_tables("near_classes/1", "wide_classes/1", "wide_set/1", "register/1", "bass_register/1", "width/1"),
+    *_tables("near_classes/1", "wide_classes/1", "register/1", "bass_register/1", "width/1"),
     *_tables("local_degree/1", "local_degree/2", "local_bass_degree/2", "local_degree+local_bass_degree/1"),
     *_tables("key/1", "key_change/1", "echo/1", "echo/2", "bass_echo/1", "bass_echo/2", "answer/1", "bass_answer/1"),
+    *_tables(*(f"chord_{span}/1" for span in SPANS)),
+    *_tables("place/1", "written_step/2", "written_top/1"),
     Block("melody", (("melody", 3), ("melody", 4), ("melody", 5), ("leap", 4), ("leap", 5)), 13),
     Block("bass", (("bass", 3), ("bass", 4), ("bass_leap", 3), ("bass_leap", 4)), 13),
     Block("chords", (("chord+bass", 1), ("chord+bass", 2), ("chord", 2)), 13),
-    Block("chord degrees", (("chord+bass_degree", 1), ("chord+bass_degree", 2)), 13),
-    Block("rhythm", (("ratio", 4), ("ratio", 5), ("ratio", 6)), 13),
     Block("melody and rhythm", (("melody+ratio", 1), ("melody+ratio", 2), ("melody+ratio", 3)), 13),
     Block("bass and rhythm", (("bass+ratio", 1), ("bass+ratio", 2), ("bass+ratio", 3)), 13),
     Block("outer voices", (("melody+bass", 2), ("vertical+melody+bass", 1), ("vertical", 2), ("vertical", 3)), 13),
     Block("texture", (("size", 4), ("size", 6), ("size+third_gap", 2)), 13),
-    Block("degrees", (("degree", 3), ("degree", 4), ("bass_degree", 3), ("bass_degree", 4)), 13),
     Block(
         "local degrees",
         (("local_degree", 3), ("local_degree", 4), ("local_bass_degree", 3), ("local_bass_degree", 4)),
         13,
     ),
     Block("chords in the key", (("chord+local_bass_degree", 1), ("chord+local_bass_degree", 2)), 13),
+    *(
+        Block(
+            f"outer voices of {span} events",
+            (
+                (f"low_{span}+high_{span}", 1),
+                *((f"{line}_{span}", order) for line in ("low", "high") for order in (2, 3)),
+            ),
+            12,
+            stride=span,
+        )
+        for span in SPANS
+    ),
+    Block(
+        "metre",
+        (
+            ("place+size", 1),
+            ("place+written_top", 1),
+            ("place+written_bass", 1),
+            ("bar_length+place", 1),
+            ("place", 3),
+            ("place", 5),
+        ),
+        13,
+    ),
+    Block("lines in the bar", (("arrival+melody", 1), ("arrival+bass", 1)), 12),
+    Block("written rhythm", (("written_top+written_step", 1), ("written_step", 3), ("written_step", 4)), 12),
 )
 
 
@@ -149,6 +192,12 @@ def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
     return sum(b.width for b in blocks)
 
 
+def metrical(blocks: tuple[Block, ...] = BLOCKS) -> NDArray[np.bool_]:
+    """Which cells only a file with beats can have, shape=(width,)."""
+    names = [{name for symbols, _ in block.grams for name in symbols.split("+")} for block in blocks]
+    return np.repeat([bool(found & METRE) for found in names], [block.width for block in blocks])
+
+
 @lru_cache(maxsize=1)  # n-grams and the rows of a network are made of the same symbols, one after the other
 def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Every symbol of `ALPHABETS` along the stream.
@@ -169,10 +218,11 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
     ratios = np.searchsorted(RATIO_EDGES, np.log2(steps[1:] / steps[:-1])) if n > 2 else np.zeros(0, np.int64)
     middle = (int(_median(top)), int(_median(bass))) if n else (0, 0)
     moved, low_moved = melody != 0, low != 0
-    near, wide = _classes_within(events, 4), _classes_within(events, 16)
+    spans = {span: (low, high, sets) for span, low, high, sets in _spans(events)}
+    near, wide = spans[4][2], spans[16][2]
     now, home = local_keys(events), key + 12 * mode
     turns, bass_turns = echoes.turns(top), echoes.turns(bass)
-    return {
+    found = {
         "melody": (_clipped(melody, 16), at[:-1]),
         "bass": (_clipped(low, 16), at[:-1]),
         "leap": (_clipped(melody[moved], 16), at[:-1][moved]),
@@ -186,7 +236,7 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "half_gap": (np.minimum(gap // 2, 24), at),
         "third_gap": (np.minimum(gap // 3, 20), at),
         "vertical": (gap % 12 + 12 * np.minimum(gap // 12, 3), at),
-        "chord": (events.chord, at),
+        "chord": (events.chord >> 1, at),
         "classes": (_BIT_COUNT[events.chord], at),
         "length": (_length_class(events.lengths, usual), events.event_of_note),
         "top_length": (_length_class(events.top_length, usual), at),
@@ -199,7 +249,6 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "bass_register": (_clipped(bass - middle[1], 24), at),
         "near_classes": (_BIT_COUNT[near], at[: len(near)]),
         "wide_classes": (_BIT_COUNT[wide], at[: len(wide)]),
-        "wide_set": (_rotated(wide, key), at[: len(wide)]),
         "local_degree": ((top - now) % 12 + now // 12 * 12, at),
         "local_bass_degree": ((bass - now) % 12 + now // 12 * 12, at),
         "key": ((now - home) % 12 + now // 12 * 12, at),
@@ -209,7 +258,35 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
         "answer": (echoes.since_in(turns, bass_turns), at[: len(turns)]),
         "bass_answer": (echoes.since_in(bass_turns, turns), at[: len(turns)]),
         "width": (np.full(min(n, 1), min(max(middle[0] - middle[1], 0), 60)), at[:1]),
+        **_metre(events),
     }
+    for span, (low_note, high_note, sets) in spans.items():
+        for line, notes in (("low", low_note), ("high", high_note)):
+            moves = _clipped(notes[span:] - notes[:-span], 16)
+            found[f"{line}_{span}"] = (moves, at[: len(moves)])
+        found[f"chord_{span}"] = (_rotated(sets, low_note % 12) >> 1, at[: len(sets)])
+    return found
+
+
+def _metre(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """What only a file with beats says: places in the bar and written lengths; all empty without."""
+    at = np.arange(len(events.place))
+    place = np.minimum(np.rint(4 * events.place), 63).astype(np.int64)
+    bar = np.full(len(at), min(max(round(2 * events.bar_length), 0), 40))
+    return {
+        "place": (place, at),
+        "arrival": (place[1:], at[:-1]),
+        "written_step": (_written(np.diff(events.onset)[: len(at)]), at[:-1]),
+        "written_top": (_written(events.top_length[: len(at)]), at),
+        "written_bass": (_written(events.bass_length[: len(at)]), at),
+        "bar_length": (bar, at),
+    }
+
+
+def _written(quarters: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Half-octaves of lengths against a quarter note, from a 128th (0) to eight quarters (16)."""
+    classes: NDArray[np.int64] = np.clip(np.rint(2 * np.log2(np.maximum(quarters, 1e-3))), -10, 6).astype(np.int64) + 10
+    return classes
 
 
 def _key_changes(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -239,14 +316,14 @@ def _length_class(lengths: NDArray[np.float64], unit: float | NDArray[np.float64
     return classes
 
 
-def _classes_within(events: Stream, span: int) -> NDArray[np.int64]:
-    """Set of the pitch classes of each run of `span` events, bit k for pitch class k; `span` is a power of two."""
-    found = _rotated(events.chord, -events.bass % 12)
-    reach = 1
-    while reach < span:
-        found = found[: max(len(found) - reach, 0)] | found[reach:]
-        reach *= 2
-    return found
+def _spans(events: Stream) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """For each of `SPANS` the lowest and highest note of every run of so many events, and its pitch classes, bit k for pitch class k."""
+    low, high, sets = events.bass, events.top, _rotated(events.chord, -events.bass % 12)
+    for span in SPANS:  # each of them is two of the last side by side
+        n, later = max(len(low) - span // 2, 0), span // 2
+        low, high = np.minimum(low[:n], low[later:]), np.maximum(high[:n], high[later:])
+        sets = sets[:n] | sets[later:]
+        yield span, low, high, sets
 
 
 def _rotated(sets: NDArray[np.int64], key: int | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -283,12 +360,17 @@ class _Run(NamedTuple):
     at: NDArray[np.int64]  # events at which the values are
     size: int  # of the alphabet
     order: int
+    stride: int
     salt: int
     bits: int
 
     @property
     def n_grams(self) -> int:
-        return len(self.values) - self.order + 1
+        return len(self.values) - (self.order - 1) * self.stride
+
+    def part(self, number: int) -> NDArray[np.int64]:
+        """The value with that number of each run."""
+        return self.values[number * self.stride :][: self.n_grams]
 
 
 def _runs(events: Stream, blocks: tuple[Block, ...]) -> list[_Run]:
@@ -301,8 +383,8 @@ def _runs(events: Stream, blocks: tuple[Block, ...]) -> list[_Run]:
             if names not in joined:  # several blocks read the same symbols
                 joined[names] = _joined(found, names)
             values, at, size = joined[names]
-            if len(values) >= order:
-                runs.append(_Run(number, values, at, size, order, salt, block.bits))
+            if len(values) > (order - 1) * block.stride:
+                runs.append(_Run(number, values, at, size, order, block.stride, salt, block.bits))
     return runs
 
 
@@ -314,11 +396,10 @@ def _cells(runs: list[_Run]) -> list[NDArray[np.int64]]:
 
 def _exact(run: _Run) -> NDArray[np.int64]:
     """Each run of values as a number in base `size`."""
-    m = run.n_grams
-    code = run.values[:m].copy()
+    code = run.part(0).copy()
     for k in range(1, run.order):
         code *= run.size
-        code += run.values[k : k + m]
+        code += run.part(k)
     return code
 
 
@@ -346,11 +427,11 @@ def _hashed(runs: list[_Run]) -> list[NDArray[np.int64]]:
     ranked = [runs[i] for i in order]
     sizes = [run.n_grams for run in ranked]
     ends = np.cumsum(sizes)
-    plus_one = {id(run.values): (run.values + 1).view(np.uint64) for run in runs}
     code = np.repeat(np.array([run.salt for run in ranked], np.uint64), sizes)
     for k in range(ranked[0].order):
         left = [run for run in ranked if run.order > k]
-        numbers = np.concatenate([plus_one[id(run.values)][k : k + run.n_grams] for run in left])
+        numbers = np.concatenate([run.part(k) for run in left]).view(np.uint64)
+        numbers += np.uint64(1)
         part = code[: len(numbers)]
         part ^= numbers
         part *= np.uint64(0x9E3779B97F4A7C15)

@@ -3,8 +3,8 @@
 All pitched parts are merged. Notes that start together, or nearly so, form one *event*: in a notated file within a hair's
 breadth, in a performance within a fraction of the piece's own typical step, since the notes of a played chord are spread
 over 10 to 50 ms (Goebl, "Melody lead in piano performance", JASA 110, 2001). An event keeps its outer pitches, the pitch classes above
-its bass, how long notes are held and its distance from the event before, all that later stages may know: no velocity, tempo, tick,
-track or absolute time gets past this point, so transposition, tempo and encoding cannot matter.
+its bass, how long notes are held, its distance from the event before and its place in the bar where there are bars, all that later stages
+may know: no velocity, tempo, tick, track or absolute time gets past this point, so transposition, tempo and encoding cannot matter.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Stream:
     top_length, bass_length : float64, quarter notes for which the highest and the lowest note are held
     lengths : float64, shape=(n_notes,), the same for every pitched note
     bar : int64, index of the bar, from 0
+    place : float64, quarter notes since the bar began; empty where quarter notes mean no beats, as in a performance
+    bar_length : float, quarter notes in most of the bars
     event_of_note : int64, shape=(n_notes,), the event of each pitched note of the score
     pitch_classes : float64, shape=(12,), notes per pitch class
     """
@@ -53,6 +55,8 @@ class Stream:
     bass_length: NDArray[np.float64]
     lengths: NDArray[np.float64]
     bar: NDArray[np.int64]
+    place: NDArray[np.float64]
+    bar_length: float
     event_of_note: NDArray[np.int64]
     pitch_classes: NDArray[np.float64]
 
@@ -81,6 +85,7 @@ def stream(score: Score) -> Stream:
         bass = top = chord = size = np.zeros(0, np.int64)
     start = onset[first]
     lengths = notes["duration"].astype(np.float64)
+    bar = score.bar_of(start)
     return Stream(
         onset=start,
         top=top,
@@ -91,7 +96,9 @@ def stream(score: Score) -> Stream:
         top_length=_longest(lengths, pitch == top[event], first),
         bass_length=_longest(lengths, pitch == bass[event], first),
         lengths=lengths,
-        bar=score.bar_of(start),
+        bar=bar,
+        place=start - score.bars[bar] if score.beats == "notated" else np.zeros(0),
+        bar_length=float(np.median(np.diff(score.bars))) if len(score.bars) > 1 else 0.0,
         event_of_note=event,
         pitch_classes=np.bincount(pitch % 12, minlength=12).astype(np.float64),
     )

@@ -23,6 +23,7 @@ from fugato.corpus import Corpus, Piece
 from fugato.errors import FugatoError
 from fugato.models import load_model
 from fugato.recipes.counting import counted
+from fugato.represent import ngrams
 from fugato.represent.style_space import SKETCH, StyleSpace, sketch, unit
 
 DIMENSIONS: Final = 256
@@ -73,8 +74,9 @@ class Sketches:
 
 
 def prepare(corpus: Corpus, *, jobs: int = 1, progress: Progress | None = None) -> Sketches:
-    """Read every piece once; n-grams are weighed as the shipped composer model weighs them."""
+    """Read every piece once; n-grams are weighed as the shipped composer model weighs them, without those that no performance has."""
     rarity = load_model("composer").arrays("weights")["rarity"].astype(np.float32)
+    rarity[ngrams.metrical()] = 0
     pieces: list[Piece] = []
     failed: list[FugatoError] = []
     vectors: list[Floats] = []

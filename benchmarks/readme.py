@@ -335,7 +335,8 @@ def style() -> str:
         f"Can the source of a file be told from its vector? Works that a composer has in several collections, the same music in different "
         f"bytes ({len(probe['composers'])} composers, chance is one over the number of sources): the raw file's ticks, tracks and "
         f"velocities stand {told['raw file']:.2f} of the way from chance to certainty, the n-grams {told['n-grams, sketched']:.2f}, "
-        f"with the metre that `identify` hears as well {told['n-grams with metre, sketched']:.2f}, the style embedding {told['style embedding']:.2f}. Most is left of {worst[0]} ({worst[1]['style embedding']:.2f}, chance "
+        f"with the metre that `identify` hears as well {told['n-grams with metre, sketched']:.2f}, "
+        f"the style embedding {told['style embedding']:.2f}. Most is left of {worst[0]} ({worst[1]['style embedding']:.2f}, chance "
         f"{worst[1]['chance']:.2f}), whose sources write out ornaments and repeats differently.\n"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,22 @@ def labels(prepared: how.Prepared) -> Any:
     return np.array([piece.composer for piece in prepared.pieces])
 
 
+def known(prepared: how.Prepared) -> Any:
+    """All vectors; NaN for the metre of what has no beats."""
+    dense = prepared.vectors.toarray().astype(np.float64)
+    metrical = ngrams.metrical()
+    dense[np.ix_(~dense[:, metrical].any(axis=1), metrical)] = np.nan
+    return dense
+
+
 def whole_ones(prepared: how.Prepared) -> Any:
     """Vectors of the pieces and of their copies as if played."""
-    return prepared.vectors.toarray()[: len(prepared.pieces) + int((~prepared.cut).sum())].astype(np.float64)
+    return known(prepared)[: len(prepared.pieces) + int((~prepared.cut).sum())]
 
 
 def seen_from_the_mean(prepared: how.Prepared) -> Any:
-    """All vectors less the mean of those that are whole, each of length 1."""
-    dense = prepared.vectors.toarray().astype(np.float64)
-    dense -= whole_ones(prepared).mean(axis=0)
+    """All vectors less the mean of those that are whole, each of length 1; what is not known is the mean."""
+    dense = np.nan_to_num(known(prepared) - np.nanmean(whole_ones(prepared), axis=0))
     return dense / np.linalg.norm(dense, axis=1, keepdims=True)
 
 
@@ -125,7 +133,7 @@ def test_int8_weights_answer_as_the_floats_did(
 
 def test_blocks_have_the_variance_of_their_weight(prepared: how.Prepared) -> None:
     dense = whole_ones(prepared)
-    variance = [dense[:, p.start : p.stop].var(axis=0).sum() for p in ngrams.layout()]
+    variance = [np.nanvar(dense[:, p.start : p.stop], axis=0).sum() for p in ngrams.layout()]
     assert sum(variance) == pytest.approx(1, rel=1e-3)
     np.testing.assert_allclose(variance, np.full(len(variance), 1 / len(variance)), rtol=1e-2)
 
@@ -134,6 +142,30 @@ def test_the_inner_products_are_those_of_the_vectors(prepared: how.Prepared) -> 
     dense = seen_from_the_mean(prepared)
     np.testing.assert_allclose(prepared.gram, dense @ dense.T, atol=1e-4)
     np.testing.assert_allclose(np.diag(prepared.gram), 1, atol=1e-4)
+
+
+def test_a_file_without_beats_is_told_apart_by_nothing_of_its_metre(
+    prepared: how.Prepared, labels: Any, collection: Corpus, tmp_path: Path
+) -> None:
+    rows = np.arange(len(labels))
+    fitted = how.fit(prepared, rows, labels, np.array([piece.id for piece in prepared.pieces]))
+    card = Card(
+        name="x", version="1.0.0", task="composer", recipe=how.NAME, labels=dict.fromkeys(fitted.labels, 1),
+        representation=how.representation(),
+    )  # fmt: skip
+    save_model(tmp_path / "model", card, how.export(prepared, fitted))
+    served = NgramLinear(load_model(tmp_path / "model"))
+    unmetred = np.flatnonzero(~prepared.has_metre)
+    assert set(unmetred) == set(len(labels) + np.flatnonzero(~prepared.cut)), "the copies as if played"
+    for row in (0, 1):
+        events = stream(read(collection[row].path))
+        bare = replace(events, place=np.zeros(0))
+        dense = np.nan_to_num(known(prepared)[row] - np.nanmean(whole_ones(prepared), axis=0))
+        dense[ngrams.metrical()] = 0
+        learnt = seen_from_the_mean(prepared)[fitted.rows]
+        expected = learnt @ (dense / np.linalg.norm(dense)) @ fitted.dual + fitted.bias
+        np.testing.assert_allclose(served.logits(bare), expected, atol=3e-3)
+        assert np.abs(served.logits(events) - expected).max() > 6e-3, "the metre counts where there is one"
 
 
 def test_selected_pieces_keep_their_vectors(prepared: how.Prepared) -> None:

@@ -82,6 +82,8 @@ class NgramLinear:
         self._block_square = np.square(arrays["block_scale"].astype(np.float64))
         squares = np.add.reduceat(np.square(self._origin), [place.start for place in self._places])
         self._origin_square = float(self._block_square @ squares)
+        metrical = np.array([place.metrical for place in self._places])
+        self._metre_square = float(self._block_square[metrical] @ squares[metrical])
         self._at_origin: NDArray[np.float32] = arrays["at_origin"]
         self.temperature = float(model.card.calibration.get("temperature", 1.0))
 
@@ -97,7 +99,8 @@ class NgramLinear:
         """The same, and how the piece lies among all music."""
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
-        scores = -self._at_origin
+        has_metre = len(events.place) > 0
+        scores = -self._at_origin if has_metre else self._metre_at_origin - self._at_origin
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0)
         # Converting the few thousand int8 rows that occur, block by block in one place, is cheaper than keeping floats.
@@ -106,16 +109,28 @@ class NgramLinear:
             block = place[: b - a]
             block[:] = rows[a:b]
             scores += (values[a:b] @ block) * scale
-        distance = self._distance(cell, values)
+        distance = self._distance(cell, values, has_metre)
         scores = scores / distance + self._bias
         n = len(self.labels)
         return Scored(scores[:n], scores[n:], float(distance))
 
-    def _distance(self, cell: NDArray[np.int32], values: NDArray[np.float32]) -> np.float32:
+    @cached_property
+    def _metre_at_origin(self) -> NDArray[np.float32]:
+        """What the metre of the mean piece gives: without beats a piece's own is not known, and taken to be that."""
+        found = np.zeros_like(self._at_origin)
+        for place, scale in zip(self._places, self._scale, strict=True):
+            if place.metrical:
+                part = slice(place.start, place.stop)
+                found += (self._origin[part] @ self._weights[part].astype(np.float32)) * scale
+        return found
+
+    def _distance(self, cell: NDArray[np.int32], values: NDArray[np.float32], has_metre: bool) -> np.float32:
         """How far a piece lies from the mean of the training pieces."""
         starts, stops = self._edges(cell)
         of_cell = np.repeat(self._block_square, stops - starts)
         square = of_cell @ (values.astype(np.float64) * (values - 2 * self._origin.take(cell))) + self._origin_square
+        if not has_metre:
+            square -= self._metre_square
         return np.float32(np.sqrt(max(float(square), NEAREST**2)))
 
     def _edges(self, cell: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -171,5 +186,5 @@ class NgramLinear:
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0).astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
-        values = values / self._distance(cell, values)
+        values = values / self._distance(cell, values, len(events.place) > 0)
         return cell, times, values * (rows[:, self._label_index[label]] - rows[:, : len(self.labels)].mean(axis=1))

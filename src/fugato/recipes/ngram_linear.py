@@ -1,7 +1,8 @@
 """ngram-linear: weighted ridge regression on n-grams of the normalised stream.
 
 In:     the vector of `fugato.represent.ngrams`, its blocks of equal variance, seen from the mean of all pieces at distance 1: short
-        pieces lie far from everything, since few of the grams occur in them, and would be taken for extremes of a style.
+        pieces lie far from everything, since few of the grams occur in them, and would be taken for extremes of a style. Where a file has
+        no beats its metre is not known, and taken for that of the mean piece: it says nothing.
 Model:  one linear score a composer, fitted to the one-hot labels by least squares with an L2 penalty. There are ten times as many
         cells as pieces, so it is solved in its dual form (Saunders, Gammerman & Vovk, "Ridge regression learning algorithm in
         dual variables", ICML 1998): one Gram matrix serves every fold and every setting.
@@ -98,14 +99,21 @@ class Prepared:
     failed: tuple[FugatoError, ...]
 
     @cached_property
+    def has_metre(self) -> NDArray[np.bool_]:
+        """Which pieces and copies have beats, shape=(n_pieces + n_copies,)."""
+        return _has_metre(self.vectors.indices, self.vectors.indptr)
+
+    @cached_property
     def gram(self) -> Floats:
         """Cosines of all pieces and copies as seen from the origin, shape=(n_pieces + n_copies, n_pieces + n_copies)."""
         columns = self.vectors.tocsc()
+        unmetred, metrical = np.flatnonzero(~self.has_metre), ngrams.metrical()
         out = np.zeros((columns.shape[0],) * 2, np.float32, order="F")
         for start in range(0, columns.shape[1], COLUMNS):
             strip = slice(start, start + COLUMNS)
             dense = columns[:, strip].toarray()
             dense -= self.origin[None, strip]
+            dense[np.ix_(unmetred, np.flatnonzero(metrical[strip]))] = 0
             dense /= self.distance[:, None]
             # Half the work of a product of any two matrices: only the lower triangle is filled.
             out = scipy.linalg.blas.ssyrk(1.0, dense.T, beta=1.0, c=out, trans=1, lower=1, overwrite_c=1)
@@ -265,8 +273,10 @@ def _scaled(found: _Collection) -> Prepared:
     )
     values = found.weighed(rarity)
     some = values[: len(seen)]
-    mean = np.bincount(seen, some, minlength=width) / n
-    square = np.bincount(seen, some * some, minlength=width) / n
+    of_metre = max(int(_has_metre(seen, found.ends[: n + 1]).sum()), 1)
+    pieces = np.where(ngrams.metrical(), of_metre, n)  # that a cell could have been in
+    mean = np.bincount(seen, some, minlength=width) / pieces
+    square = np.bincount(seen, some * some, minlength=width) / pieces
     scale = np.ones(width, np.float32)
     weights = np.array([HASHED_WEIGHT if p.hashed else 1.0 for p in places])
     for place, weight in zip(places, weights / weights.sum(), strict=True):
@@ -283,9 +293,17 @@ def _placed(
     values = (found.weighed(rarity) if values is None else values) * scale[cell]
     vectors = scipy.sparse.csr_matrix((values, cell, ends), shape=(len(ends) - 1, ngrams.width()), dtype=np.float32)
     exact = values.astype(np.float64)
-    apart = np.add.reduceat(exact * (exact - 2 * origin[cell]), ends[:-1]) + np.square(origin, dtype=np.float64).sum()
+    squares = np.square(origin, dtype=np.float64)
+    apart = np.add.reduceat(exact * (exact - 2 * origin[cell]), ends[:-1]) + squares.sum()
+    apart -= np.where(_has_metre(cell, ends), 0, squares[ngrams.metrical()].sum())
     distance = np.sqrt(np.maximum(apart, NEAREST**2)).astype(np.float32)
     return Prepared(found.pieces, found.original, found.cut, vectors, distance, origin, rarity, scale, found.failed)
+
+
+def _has_metre(cell: NDArray[np.int32], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pieces have grams that only a file with beats has, shape=(n,); arrays as of `_Collection`, or a sparse matrix's."""
+    of_piece = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    return np.bincount(of_piece[ngrams.metrical()[cell]], minlength=len(ends) - 1) > 0
 
 
 def piece_weights(
@@ -380,6 +398,8 @@ def columns(prepared: Prepared, fitted: Fitted, labels: Sequence[str] | None = N
     of = range(len(fitted.labels)) if labels is None else [fitted.labels.index(label) for label in labels]
     dual = fitted.dual[:, list(of)] / prepared.distance[fitted.rows, None]
     weights = np.asarray(prepared.vectors[fitted.rows].T @ dual) - prepared.origin[:, None] * dual.sum(axis=0)
+    unmetred = dual[~prepared.has_metre[fitted.rows]].sum(axis=0)  # their metre lies at the origin
+    weights += (prepared.origin * ngrams.metrical())[:, None] * unmetred
     return Columns(weights * prepared.scale[:, None], fitted.bias[list(of)])
 
 

@@ -113,6 +113,11 @@ class Block:
         ((symbols, order),) = self.grams
         return int(np.prod([ALPHABETS[s] for s in symbols.split("+")] * order))
 
+    @cached_property
+    def metrical(self) -> bool:
+        """Whether only a file with beats has any of it."""
+        return any(name in METRE for symbols, _ in self.grams for name in symbols.split("+"))
+
 
 def _tables(*specs: str) -> tuple[Block, ...]:
     """Exact blocks from "symbols/order"."""
@@ -178,13 +183,17 @@ class Layout(NamedTuple):
     start: int
     stop: int
     hashed: bool
+    metrical: bool
 
 
 @lru_cache
 def layout(blocks: tuple[Block, ...] = BLOCKS) -> tuple[Layout, ...]:
     """The place of each block in the vector, in order."""
     edges = np.cumsum([0, *(b.width for b in blocks)])
-    return tuple(Layout(int(a), int(b), block.bits > 0) for a, b, block in zip(edges, edges[1:], blocks, strict=False))
+    return tuple(
+        Layout(int(a), int(b), block.bits > 0, block.metrical)
+        for a, b, block in zip(edges, edges[1:], blocks, strict=False)
+    )
 
 
 def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
@@ -194,8 +203,7 @@ def width(blocks: tuple[Block, ...] = BLOCKS) -> int:
 
 def metrical(blocks: tuple[Block, ...] = BLOCKS) -> NDArray[np.bool_]:
     """Which cells only a file with beats can have, shape=(width,)."""
-    names = [{name for symbols, _ in block.grams for name in symbols.split("+")} for block in blocks]
-    return np.repeat([bool(found & METRE) for found in names], [block.width for block in blocks])
+    return np.repeat([block.metrical for block in blocks], [block.width for block in blocks])
 
 
 @lru_cache(maxsize=1)  # n-grams and the rows of a network are made of the same symbols, one after the other

@@ -195,7 +195,8 @@ def how_we_measure() -> dict[str, str]:
     lines += [f"| {what} | {at_random:.3f} | {whole:.3f} |" for what, at_random, whole in protocols()]
     classics, played = load("audit")["classics"], load("composers_performances")
     scores, now = (load(name)["performances"]["together"] for name in ("panel_scores", "panel"))
-    alike = {name: found["together"] for name, found in load("panel")["beside"]["performances"].items()}
+    beside = load("panel").get("beside", {}).get("performances", {})  # added by a comparison of two panels
+    alike = {name: found["together"] for name, found in beside.items()}
     version = load("composers_shipped")["version"]
     lines.append(
         f"\nOf the {classics['pieces']:,} files of one collection {classics['pieces_in_shared_works']:,} are of works that stand in it "
@@ -225,8 +226,13 @@ def how_we_measure() -> dict[str, str]:
             f"of the model). A panel of n-grams and network that learnt from scores alone: **{panel_figure(scores)}** over "
             f"{scores['pieces']:,} performances of {scores['works']:,} works that it met in no edition. The shipped one, of version "
             f"{version}, has learnt from performances, too: **{panel_figure(now)}** over {now['pieces']:,} of "
-            f"{now['works']:,} such works. Of the {alike['it']['pieces']} of {alike['it']['works']} works that neither met, the one has "
-            f"{panel_figure(alike['other'])} and the shipped one {panel_figure(alike['it'])}.\n"
+            f"{now['works']:,} such works."
+            + (
+                f" Of the {alike['it']['pieces']} of {alike['it']['works']} works that neither met, the one has "
+                f"{panel_figure(alike['other'])} and the shipped one {panel_figure(alike['it'])}.\n"
+                if alike
+                else "\n"
+            )
         ),
     }
 

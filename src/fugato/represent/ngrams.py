@@ -279,7 +279,7 @@ def symbols(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int
 def _metre(events: Stream) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """What only a file with beats says: places in the bar and written lengths; all empty without."""
     at = np.arange(len(events.place))
-    place = np.minimum(np.rint(4 * events.place), 63).astype(np.int64)
+    place = np.clip(np.rint(4 * events.place), 0, 63).astype(np.int64)
     bar = np.full(len(at), min(max(round(2 * events.bar_length), 0), 40))
     return {
         "place": (place, at),

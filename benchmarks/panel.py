@@ -134,7 +134,7 @@ def main() -> None:
     strangers = [p for p in corpus if p.corpus == "unseen" and p.composer not in labels and p.group not in learnt]
     foreign = listen(args.folder, Corpus(strangers, "strangers"), jobs=args.jobs)
     result["unknown"] = unknown(model, heard, foreign, np.array([strangers[int(i)].composer for i in foreign.piece]))
-    sure = sure_of(heard_played.select(heard_played.bars == 0), Pool.kept(model.card), model.card.calibration)
+    sure = sure_of(heard_played.select(heard_played.bars == 0), pool, model.card.calibration)
     accepted = float((sure >= model.card.calibration["known_threshold"]).mean())
     result["unknown"]["as shipped"]["performances accepted"] = round(accepted, 4)
     for name in ("scores", "performances"):

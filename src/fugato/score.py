@@ -68,6 +68,9 @@ class Meter(NamedTuple):
         return 4.0 * self.numerator / self.denominator
 
 
+COMMON_TIME: Final = Meter(0.0, 4, 4)  # of a file without a time signature
+
+
 class Key(NamedTuple):
     """A key signature from `onset` on: sharps -7..7 (flats negative), mode "major", "minor" or "" where it is not said."""
 
@@ -101,7 +104,7 @@ class Score:
     notes: NDArray[Any]
     parts: tuple[Part, ...] = (Part(),)
     tempos: tuple[Tempo, ...] = (Tempo(0.0, DEFAULT_QPM),)
-    meters: tuple[Meter, ...] = (Meter(0.0, 4, 4),)
+    meters: tuple[Meter, ...] = (COMMON_TIME,)
     keys: tuple[Key, ...] = ()
     bars: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     beats: Beats = "notated"
@@ -342,7 +345,7 @@ def _tidy_meters(meters: Iterable[Meter]) -> tuple[Meter, ...]:
         if m.numerator > 0 and m.denominator > 0:
             kept[m.onset] = m
     if not any(onset <= 0 for onset in kept):
-        kept = {0.0: Meter(0.0, 4, 4), **kept}
+        kept = {0.0: COMMON_TIME, **kept}
     return tuple(kept.values())
 
 

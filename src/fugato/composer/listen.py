@@ -31,7 +31,6 @@ MOST_NOTES: Final = DEFAULT_LIMITS.notes
 QUARTERS_A_SECOND: Final = DEFAULT_QPM / 60  # as a file without a beat is read
 LONGEST: Final = DEFAULT_LIMITS.quarters  # from the first note to the last
 
-BAR: Final = 4.0  # quarter notes, as where a file has no time signature
 Unit = Literal["seconds", "quarters"]
 
 
@@ -217,7 +216,7 @@ class Listener:
         duration = np.where(np.isnan(duration), np.maximum(self._last - onset, 0.0), duration)
         begin = onset.min(initial=self._last if len(table) else 0.0)
         if self._unit == "quarters" and len(table):
-            begin -= (begin - self._first) % BAR
+            begin -= (begin - self._first) % COMMON_TIME.bar_length
         onset = onset - begin
         return Score.from_notes(
             onset * self._scale,

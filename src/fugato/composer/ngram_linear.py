@@ -99,8 +99,7 @@ class NgramLinear:
         """The same, and how the piece lies among all music."""
         cell, times = ngrams.count(events)
         values = ngrams.weigh(cell, times, self._rarity, self._places)
-        has_metre = len(events.place) > 0
-        scores = -self._at_origin if has_metre else self._metre_at_origin - self._at_origin
+        scores = -self._at_origin if events.has_metre else self._metre_at_origin - self._at_origin
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0)
         # Converting the few thousand int8 rows that occur, block by block in one place, is cheaper than keeping floats.
@@ -109,7 +108,7 @@ class NgramLinear:
             block = place[: b - a]
             block[:] = rows[a:b]
             scores += (values[a:b] @ block) * scale
-        distance = self._distance(cell, values, has_metre)
+        distance = self._distance(cell, values, events.has_metre)
         scores = scores / distance + self._bias
         n = len(self.labels)
         return Scored(scores[:n], scores[n:], float(distance))
@@ -186,5 +185,5 @@ class NgramLinear:
         values = ngrams.weigh(cell, times, self._rarity, self._places)
         starts, stops = self._edges(cell)
         rows = self._weights.take(cell, axis=0).astype(np.float32) * np.repeat(self._scale, stops - starts, axis=0)
-        values = values / self._distance(cell, values, len(events.place) > 0)
+        values = values / self._distance(cell, values, events.has_metre)
         return cell, times, values * (rows[:, self._label_index[label]] - rows[:, : len(self.labels)].mean(axis=1))

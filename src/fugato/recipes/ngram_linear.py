@@ -302,8 +302,8 @@ def _placed(
 
 def _has_metre(cell: NDArray[np.int32], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which pieces have grams that only a file with beats has, shape=(n,); arrays as of `_Collection`, or a sparse matrix's."""
-    of_piece = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-    return np.bincount(of_piece[ngrams.metrical()[cell]], minlength=len(ends) - 1) > 0
+    found: NDArray[np.bool_] = np.logical_or.reduceat(ngrams.metrical()[cell], ends[:-1])
+    return found
 
 
 def piece_weights(

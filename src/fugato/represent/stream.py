@@ -63,6 +63,11 @@ class Stream:
     def __len__(self) -> int:
         return len(self.onset)
 
+    @property
+    def has_metre(self) -> bool:
+        """Whether places in the bar are known."""
+        return len(self.place) > 0
+
 
 def stream(score: Score) -> Stream:
     """The normalised stream of a score; drums are left out. A score without pitched notes gives an empty stream."""

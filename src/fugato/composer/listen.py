@@ -23,7 +23,7 @@ from fugato.composer.panel import panel
 from fugato.errors import FugatoError
 from fugato.read.limits import DEFAULT_LIMITS
 from fugato.represent.stream import stream
-from fugato.score import DEFAULT_QPM, Score
+from fugato.score import COMMON_TIME, DEFAULT_QPM, Score
 
 LIVE_NOTES: Final = 1500  # two to four minutes of piano music, heard in under 20 ms (benchmarks/listen.py)
 LIVE_WINDOWS: Final = 2  # that a network looks at, within the same time

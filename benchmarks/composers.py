@@ -1,6 +1,8 @@
 """How well composers are named, under grouped and published protocols, on the shared corpora.
 
     python benchmarks/composers.py classics          the four and the eighteen composers, cross-validated here (some minutes)
+    python benchmarks/composers.py eighteen          the eighteen by n-grams and network together (an hour, most of it five networks)
+    python benchmarks/composers.py maestro           MAESTRO's composers of 16 performances or more, in the same way
     python benchmarks/composers.py nine              the nine composers, eight folds
     python benchmarks/composers.py shipped           the shipped model: what its training measured, and composers it does not know
     python benchmarks/composers.py performances      MAESTRO by models of score collections that never saw the work (20 minutes)
@@ -22,15 +24,22 @@ from held_out import HERE, WITHOUT, corpora, performances_of
 
 from fugato import metrics
 from fugato.composer import identify_many
+from fugato.composer.window_network import piece_logits
 from fugato.corpus import Corpus, audit, grouped_kfold, load_corpus
 from fugato.corpus.facts import read_facts
 from fugato.corpus.groups import links
 from fugato.corpus.splits import random_kfold_files
 from fugato.corpus.works import join
-from fugato.models import load_model
+from fugato.models import load_model, log_softmax, softmax
+from fugato.models.names import home
 from fugato.recipes import recipe
 from fugato.train.composer import select
 from fugato.train.judge import cross_validate
+from fugato.train.loop import probabilities
+from fugato.train.networks import divide, run
+from fugato.train.panel import Heard
+from fugato.train.panel import judge as judge_panel
+from fugato.train.store import prepare_for
 
 RESULTS = HERE / "results"
 FOUR = ("Bach", "Beethoven", "Chopin", "Mozart")
@@ -40,6 +49,9 @@ GRID = {
     "class_power": (1.1, 1.3, 1.5),
     "excerpt_weight": (0.0, 0.25),
 }  # chosen for each fold within what it learns from
+NETWORK = {"epochs": 20, "epoch_windows": 10_000}
+MANY_PERFORMANCES = 16
+WATCHED = 0.03  # of the works that a network could learn from
 MAIN = ("balanced_accuracy", "accuracy", "macro_f1", "top_3_accuracy", "ece")
 
 
@@ -99,6 +111,86 @@ def classics(index: Path) -> dict[str, Any]:
         for labels in ("labels as filed", "labels corrected by the audit"):
             _told(f"{name}, {labels}", out[name][labels])
     return out
+
+
+def together(corpus: Corpus, k: int, out: Path, seed: int = 0) -> dict[str, Any]:
+    """Grouped k-fold figures of n-grams and a network over the same folds, by themselves and pooled; the weights of each half are fitted
+    on the other half of the works. Networks are kept in `out`, and not trained again."""
+    linear, network = recipe("composer", "ngram-linear"), recipe("composer", "onset-cnn")
+    prepared = linear.prepare(corpus)
+    labels = [p.composer for p in prepared.pieces]
+    works = [p.group or p.id for p in prepared.pieces]
+    ids = [p.id for p in prepared.pieces]
+    split = grouped_kfold(labels, works, k, seed, ids=ids)
+    split.check(works)
+    judged = cross_validate(linear, prepared, labels, works, split, grid=GRID)
+    windows = prepare_for(network, corpus, out / "windows")
+    place = {piece.id: i for i, piece in enumerate(windows.pieces)}
+    here = np.array([place.get(i, -1) for i in ids])
+    logits = np.full((len(ids), len(judged.labels)), np.nan)
+    label = metrics.encode([p.composer for p in windows.pieces], judged.labels)
+    settings = network.settings(NETWORK)
+    how = {"seed": seed, "resume": True}
+    for number, (learn, judge_rows) in enumerate(split.sides()):
+        learn = learn[here[learn] >= 0]
+        some, watched = divide(learn, labels, works, ids, seed, WATCHED)
+        made = run(
+            network,
+            windows,
+            label,
+            len(judged.labels),
+            here[some],
+            here[watched],
+            settings,
+            out / f"fold-{number}",
+            None,
+            how,
+        )
+        for row in judge_rows[here[judge_rows] >= 0]:
+            which = windows.of_pieces(here[[row]])
+            logits[row] = piece_logits(probabilities(made.network, windows, which))
+    both = np.isfinite(logits).all(axis=1)
+    rows = np.flatnonzero(both)
+    none = np.zeros(len(rows))
+    each = np.stack([log_softmax(judged.logits[rows] / judged.temperature), log_softmax(logits[rows])], axis=1)
+    of_piece = np.bincount(windows.piece[windows.of_pieces(np.arange(len(windows.pieces)))], minlength=len(place))
+    events = windows.size // 2 * (of_piece[here[rows]] + 1)  # windows overlap by half
+    heard = Heard(rows, none.astype(np.int64), events, each, none, none, np.zeros((len(rows), 0)))
+    counts = {name: labels.count(name) for name in judged.labels}
+    pooled = judge_panel(heard, judged.truth[rows], judged.groups[rows], counts)
+    out_of: dict[str, Any] = {
+        "recipe": "panel",
+        "protocol": split.protocol,
+        "folds": k,
+        "pieces": len(rows),
+        "works": len(set(judged.groups[rows].tolist())),
+        "composers": counts,
+        "chosen within each fold": GRID,
+        "of the network": NETWORK,
+    }
+    scores = {"ngram-linear": each[:, 0], "onset-cnn": each[:, 1], "together": np.log(pooled.probabilities())}
+    for name, found in scores.items():
+        figures = metrics.evaluate(judged.truth[rows], softmax(found), judged.labels, groups=judged.groups[rows])
+        out_of[name] = {key: figures[key] for key in MAIN} | {"intervals": figures["intervals"]}
+        low, high = figures["intervals"]["balanced_accuracy"]
+        print(f"{name}: {figures['balanced_accuracy']:.3f} [{low:.3f}, {high:.3f}], macro-F1 {figures['macro_f1']:.3f}")
+    return out_of
+
+
+def eighteen(index: Path) -> dict[str, Any]:
+    """The eighteen composers of `classics`, labels as filed, by both models of the shipped recipe."""
+    report = audit(load_corpus(index))
+    folder = report.corpus.with_groups(list(report.groups)).filter(corpora={"classics"})
+    return together(folder.filter(composers=many_works(folder)), 5, home() / "benchmark" / "eighteen")
+
+
+def maestro(index: Path) -> dict[str, Any]:
+    """The composers of MAESTRO with many performances, by both models of the shipped recipe, which learn from these performances alone."""
+    report = audit(load_corpus(index))
+    corpus = report.corpus.with_groups(list(report.groups))
+    played = Corpus(performances_of(corpus, set(corpus.labels), ()), "performances")
+    many = {composer for composer, n in Counter(played.labels).items() if n >= MANY_PERFORMANCES}
+    return together(played.filter(composers=many), 5, home() / "benchmark" / "maestro-together")
 
 
 def nine(index: Path) -> dict[str, Any]:
@@ -204,6 +296,8 @@ def _figures(composers: list[str], named: list[str], works: np.ndarray[Any, Any]
 
 TABLES = {
     "classics": classics,
+    "eighteen": eighteen,
+    "maestro": maestro,
     "nine": nine,
     "shipped": shipped,
     "performances": performances,

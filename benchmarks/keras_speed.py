@@ -45,7 +45,7 @@ SEED: Final = 11
 def random_rows(kind: str, n: int) -> NDArray[Any]:
     """Rows of `n` windows one after another, as the store keeps them."""
     from fugato.represent.chunks import FEATURES
-    from fugato.represent.onsets import SIZES
+    from fugato.represent.onsets import SETS, SIZES
     from fugato.represent.windows import KINDS
 
     rng = np.random.default_rng(SEED)
@@ -57,7 +57,7 @@ def random_rows(kind: str, n: int) -> NDArray[Any]:
     if kind == "note-rows":
         return rng.random(shape, dtype=np.float32)
     if kind == "onsets":
-        return rng.integers(0, (*SIZES, 256, 16), shape, np.uint8)
+        return rng.integers(0, (*SIZES, *(256, 16) * len(SETS)), shape, np.uint8)
     rows = rng.standard_normal(shape).astype(np.float32)
     rows[:, FEATURES.index("program")] = rng.integers(0, 128, len(rows))
     rows[:, FEATURES.index("start")] = np.arange(len(rows)) % 5_000

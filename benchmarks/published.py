@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from composers import FOUR, RESULTS
+from composers import FOUR, MANY_PERFORMANCES, RESULTS
 from held_out import corpora, performances_of
 
 from fugato.corpus import Corpus, audit, load_corpus
@@ -34,7 +34,6 @@ OF_NINE = (
     "note-transformer",
     "pianoroll-cnn",
 )
-MANY_PERFORMANCES = 16
 
 
 def chosen(name: str, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], int]:

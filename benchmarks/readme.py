@@ -93,6 +93,16 @@ def results() -> str:
             f"| {what} | {block['pieces']:,} / {block['works']:,} | {figure(block['grouped'])} "
             f"| {block['grouped']['macro_f1']:.3f} | {figure(block['random'])} | {block['majority_accuracy']:.3f} |"
         )
+    for what, name in (
+        ("the 18 composers, 5-fold, labels as filed, n-grams and a network together", "composers_eighteen"),
+        ("MAESTRO's composers of 16 performances or more, 5-fold, together", "composers_maestro"),
+    ):
+        if (RESULTS / f"{name}.json").exists():
+            block = load(name)
+            both, most = block["together"], max(block["composers"].values()) / sum(block["composers"].values())
+            rows.append(
+                f"| {what} | {block['pieces']:,} / {block['works']:,} | {figure(both)} | {both['macro_f1']:.3f} | | {most:.3f} |"
+            )
     own = shipped["cross-validation"]
     rows.append(
         f"| the shipped model: {len(own['labels'])} composers, all collections, works held out "
@@ -138,8 +148,8 @@ def results() -> str:
         + f"cores; one MIDI file from a cold start takes {speed['cold']['mid']['median_s']:.2f} s.\n\n"
         + "<details><summary>Files of each composer, and the share named correctly when its work was held out</summary>\n\n"
         + each
-        + "\n\n</details>\n\nMade by `python benchmarks/composers.py classics`, `... nine`, `... shipped`, `... performances`, "
-        + "`python benchmarks/speed.py` and `python benchmarks/readme.py`.\n"
+        + "\n\n</details>\n\nMade by `python benchmarks/composers.py classics`, `... nine`, `... eighteen`, `... maestro`, "
+        + "`... shipped`, `... performances`, `python benchmarks/speed.py` and `python benchmarks/readme.py`.\n"
     )
 
 

@@ -437,6 +437,23 @@ def test_augmentation_is_for_training_windows_and_the_same_for_the_same_seed(kin
     assert epoch(0).dtype == untouched.dtype and (windows.take(np.arange(6)) == untouched).all()
 
 
+def test_training_windows_of_events_begin_anywhere_within_their_piece() -> None:
+    size = KINDS["onsets"].size
+    rows = (
+        np.repeat(np.arange(1200) // 8, 40).reshape(1200, 40).astype(np.uint8)
+    )  # eight alike, so that a byte tells a row
+    starts, piece = np.array([0, 128, 256, 512, 768, 900]), np.array([0, 0, 0, 0, 1, 1])
+    copied = np.array(
+        [False, False, False, True, False, False]
+    )  # of the copy there is one window, which stays where it is
+    windows = Windows("onsets", (), (), rows, starts, piece, copied)
+    found = windows.near(np.tile(np.arange(6), 1000), 64, np.random.default_rng(0))
+    assert found.shape == (6000, size, 40)
+    first = found[:, 0, 0].reshape(1000, 6).astype(int)  # in eights of rows
+    assert first.min(axis=0).tolist() == [0, 8, 24, 64, 96, 104], "no earlier than the piece's first window"
+    assert first.max(axis=0).tolist() == [8, 24, 32, 64, 104, 112], "no later than its last"
+
+
 def test_what_is_stopped_by_is_never_augmented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     made = loop._Windows.__init__
@@ -514,7 +531,7 @@ def test_windows_drawn_anew_give_composers_and_their_pieces_the_same_chance() ->
     from fugato.train.loop import _Order, _Windows, chances
 
     piece = np.repeat([0, 1, 2], [1, 4, 20])
-    windows = Windows("onsets", (), (), np.zeros((300, 18), np.uint8), np.arange(25), piece)
+    windows = Windows("onsets", (), (), np.zeros((300, 40), np.uint8), np.arange(25), piece)
     label = np.where(piece < 2, 0, 1)
     examples = Examples(windows, np.arange(25), label)
     chance = chances(examples)

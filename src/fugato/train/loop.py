@@ -50,6 +50,7 @@ EVALUATED: Final = 512  # windows at a time, when nothing is learnt
 HEARD: Final = 2**21  # numbers of such windows together: layers of pictures make many of each
 SEMITONES: Final = 3  # of a transposed window, at most
 ROLLED: Final = 0.1  # of a picture, by which it is shifted at most
+MOVED: Final = {"onsets": 64}  # rows by which a training window of a kind begins earlier or later, at most
 
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -116,9 +117,13 @@ class _Windows(Dataset):
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         at = np.asarray(indices)
-        rows = self.examples.windows.take(self.examples.which[at])
+        windows, which = self.examples.windows, self.examples.which[at]
         if self.augmented:
-            rows = augmented(rows, self.kind, np.random.default_rng([self.seed, self.epoch, int(at[0])]))
+            rng = np.random.default_rng([self.seed, self.epoch, int(at[0])])
+            moved = MOVED.get(self.kind, 0)
+            rows = augmented(windows.near(which, moved, rng) if moved else windows.take(which), self.kind, rng)
+        else:
+            rows = windows.take(which)
         return torch.from_numpy(rows), torch.from_numpy(self.examples.label[at])
 
 

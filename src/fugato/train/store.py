@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +72,22 @@ class Windows:
     def take(self, which: Ints) -> NDArray[Any]:
         """Some windows, shape=(len(which), size, n_columns)."""
         return gather(self.rows, self.starts[which], self.size, self.order)
+
+    def near(self, which: Ints, rows: int, rng: np.random.Generator) -> NDArray[Any]:
+        """As `take`, but each begins up to so many rows earlier or later, between the first and the last window of its piece."""
+        first, last = self._reach
+        starts = self.starts[which] + rng.integers(-rows, rows + 1, len(which))
+        return gather(self.rows, np.clip(starts, first[which], last[which]), self.size, self.order)
+
+    @cached_property
+    def _reach(self) -> tuple[Ints, Ints]:
+        """The first and the last start in the piece, or in the copy of it, that each window is of."""
+        table = 2 * self.piece + (0 if self.copied is None else self.copied)
+        _, table = np.unique(table, return_inverse=True)
+        first, last = np.full(len(table), len(self.rows)), np.zeros(len(table), np.int64)
+        np.minimum.at(first, table, self.starts)
+        np.maximum.at(last, table, self.starts)
+        return first[table], last[table]
 
     def select(self, pieces: Ints) -> Windows:
         """The windows of some pieces alone, over the same rows."""
@@ -178,7 +195,8 @@ def file_state(path: str) -> str:
 
 def _key(corpus: Corpus, kind: str, hop: int, limit: int, copies: bool) -> str:
     """Changes whenever the windows would."""
-    digest = hashlib.sha256(f"{VERSION} {kind} {hop} {limit}{' copies' * copies}\n".encode())
+    columns = kind_of(kind).columns
+    digest = hashlib.sha256(f"{VERSION} {kind} {columns} {hop} {limit}{' copies' * copies}\n".encode())
     for piece in corpus:
         digest.update(f"{piece.id}\t{piece.path}\t{file_state(piece.path)}\n".encode())
     return digest.hexdigest()

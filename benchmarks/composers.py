@@ -24,7 +24,6 @@ from held_out import HERE, WITHOUT, corpora, performances_of
 
 from fugato import metrics
 from fugato.composer import identify_many
-from fugato.composer.window_network import piece_logits
 from fugato.corpus import Corpus, audit, grouped_kfold, load_corpus
 from fugato.corpus.facts import read_facts
 from fugato.corpus.groups import links
@@ -35,8 +34,8 @@ from fugato.models.names import home
 from fugato.recipes import recipe
 from fugato.train.composer import select
 from fugato.train.judge import cross_validate
-from fugato.train.loop import probabilities
 from fugato.train.networks import divide, run
+from fugato.train.networks import judge as judge_pieces
 from fugato.train.panel import Heard
 from fugato.train.panel import judge as judge_panel
 from fugato.train.store import prepare_for
@@ -127,12 +126,12 @@ def together(corpus: Corpus, k: int, out: Path, seed: int = 0) -> dict[str, Any]
     windows = prepare_for(network, corpus, out / "windows")
     place = {piece.id: i for i, piece in enumerate(windows.pieces)}
     here = np.array([place.get(i, -1) for i in ids])
-    logits = np.full((len(ids), len(judged.labels)), np.nan)
+    logits = np.full((len(windows.pieces), len(judged.labels)), np.nan, np.float32)
     label = metrics.encode([p.composer for p in windows.pieces], judged.labels)
     settings = network.settings(NETWORK)
     how = {"seed": seed, "resume": True}
-    for number, (learn, judge_rows) in enumerate(split.sides()):
-        learn = learn[here[learn] >= 0]
+    for number, sides in enumerate(split.sides()):
+        learn, asked = (rows[here[rows] >= 0] for rows in sides)
         some, watched = divide(learn, labels, works, ids, seed, WATCHED)
         made = run(
             network,
@@ -146,19 +145,16 @@ def together(corpus: Corpus, k: int, out: Path, seed: int = 0) -> dict[str, Any]
             None,
             how,
         )
-        for row in judge_rows[here[judge_rows] >= 0]:
-            which = windows.of_pieces(here[[row]])
-            logits[row] = piece_logits(probabilities(made.network, windows, which))
-    both = np.isfinite(logits).all(axis=1)
-    rows = np.flatnonzero(both)
+        judge_pieces(made.network, windows, here[asked], logits)
+    rows = np.flatnonzero(here >= 0)
     none = np.zeros(len(rows))
-    each = np.stack([log_softmax(judged.logits[rows] / judged.temperature), log_softmax(logits[rows])], axis=1)
+    each = np.stack([log_softmax(judged.logits[rows], judged.temperature), log_softmax(logits[here[rows]])], axis=1)
     of_piece = np.bincount(windows.piece[windows.of_pieces(np.arange(len(windows.pieces)))], minlength=len(place))
     events = windows.size // 2 * (of_piece[here[rows]] + 1)  # windows overlap by half
     heard = Heard(rows, none.astype(np.int64), events, each, none, none, np.zeros((len(rows), 0)))
     counts = {name: labels.count(name) for name in judged.labels}
     pooled = judge_panel(heard, judged.truth[rows], judged.groups[rows], counts)
-    out_of: dict[str, Any] = {
+    result: dict[str, Any] = {
         "recipe": "panel",
         "protocol": split.protocol,
         "folds": k,
@@ -171,10 +167,10 @@ def together(corpus: Corpus, k: int, out: Path, seed: int = 0) -> dict[str, Any]
     scores = {"ngram-linear": each[:, 0], "onset-cnn": each[:, 1], "together": np.log(pooled.probabilities())}
     for name, found in scores.items():
         figures = metrics.evaluate(judged.truth[rows], softmax(found), judged.labels, groups=judged.groups[rows])
-        out_of[name] = {key: figures[key] for key in MAIN} | {"intervals": figures["intervals"]}
+        result[name] = {key: figures[key] for key in MAIN} | {"intervals": figures["intervals"]}
         low, high = figures["intervals"]["balanced_accuracy"]
         print(f"{name}: {figures['balanced_accuracy']:.3f} [{low:.3f}, {high:.3f}], macro-F1 {figures['macro_f1']:.3f}")
-    return out_of
+    return result
 
 
 def eighteen(index: Path) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def results() -> str:
         + f"cores; one MIDI file from a cold start takes {speed['cold']['mid']['median_s']:.2f} s.\n\n"
         + "<details><summary>Files of each composer, and the share named correctly when its work was held out</summary>\n\n"
         + each
-        + "\n\n</details>\n\nMade by `python benchmarks/composers.py classics`, `... nine`, `... eighteen`, `... maestro`, "
+        + "\n\n</details>\n\nMade by `python benchmarks/composers.py classics`, `... nine`, `... eighteen`, "
         + "`... shipped`, `... performances`, `python benchmarks/speed.py` and `python benchmarks/readme.py`.\n"
     )
 

@@ -42,12 +42,8 @@ SYMBOLS: Final = (
     ("written_bass", 0),
     ("bar_length", 0),
 )
-SETS: Final = (
-    "chord",
-    "chord_4",
-    "chord_8",
-    "chord_16",
-)  # pitch classes above the lowest note of the event, and of spans
+# Pitch classes above the lowest note of the event, and of spans.
+SETS: Final = ("chord", "chord_4", "chord_8", "chord_16")
 COLUMNS: Final = (
     *(name for name, _ in SYMBOLS),
     *(f"{name} {bits}" for name in SETS for bits in ("0-7", "8-11")),

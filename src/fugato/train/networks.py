@@ -114,14 +114,14 @@ def make(
     if folds > 1:
         split = grouped_kfold(labels, works, folds, random_seed, ids=ids)
         split.check(works)
-        for number, (learn, judge) in enumerate(split.sides()):
+        for number, (learn, rows) in enumerate(split.sides()):
             tell = stage(progress, f"fold {number + 1} of {folds}")
             some, stop = divide(learn, labels, works, ids, random_seed)
             trained = run(
                 recipe, windows, label, len(names), some, stop, settings, folder / f"fold-{number}", tell, how
             )
             if is_first():
-                found.append(_judge(trained.network, windows, judge, logits))
+                found.append(judge(trained.network, windows, rows, logits))
         protocol = f"{folds}-fold over works (no work on two sides)"
         fold = np.asarray(split.folds)
         learn, stop = divide(np.arange(len(ids)), labels, works, ids, random_seed)
@@ -143,7 +143,7 @@ def make(
     )
     only_first()
     if folds == 1:
-        found.append(_judge(trained.network, windows, judged, logits))
+        found.append(judge(trained.network, windows, judged, logits))
     heard = judged[np.isfinite(logits[judged]).all(axis=1)]
     truth, named = (
         np.concatenate(part) for part in zip(*((label[windows.piece[w]], n) for w, n in found), strict=True)
@@ -234,7 +234,7 @@ def divide(
     return learn[parts.part("train")], learn[parts.part("valid")]
 
 
-def _judge(network: Any, windows: Windows, pieces: Ints, logits: NDArray[np.float32]) -> tuple[Ints, Ints]:
+def judge(network: Any, windows: Windows, pieces: Ints, logits: NDArray[np.float32]) -> tuple[Ints, Ints]:
     """Fill in the scores of pieces; their windows and what each was named."""
     which = windows.of_pieces(pieces)
     found = probabilities(network, windows, which)

@@ -21,6 +21,7 @@ import torch
 
 import fugato
 from fugato.cli.app import app
+from fugato.composer.panel import panel
 from fugato.composer.window_network import FLOOR
 from fugato.corpus import load_corpus
 from fugato.errors import FugatoError
@@ -221,6 +222,25 @@ def test_fused_models_answer_with_the_normalised_geometric_mean(models: dict[str
     assert result.exit_code == 0, result.stderr
     shown = {g["name"]: g["probability"] for g in json.loads(result.stdout)["ranking"]}
     assert shown == pytest.approx({g.name: g.probability for g in fused.ranking}, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_listener_asks_a_network_once_there_is_enough_to_look_at(
+    name: str, models: dict[str, Path], music: Path
+) -> None:
+    """Its session was started before the first note, and the ranking is what `identify` says; with a few notes it is silent."""
+    score = fugato.read(music / "Bach" / "piece 1.mid")
+    notes = [(int(n["pitch"]), float(n["onset_seconds"]), float(n["duration_seconds"])) for n in score.notes]
+    panel.cache_clear()
+    listener = fugato.Listener(models[name])
+    assert "_session" in vars(listener._asked.classifiers[0])
+    for count, note in enumerate(notes, 1):
+        listener.note(*note)
+        if count < 40:
+            assert len(listener.ranking) in (0, len(COMPOSERS))
+            assert count > 11 or not listener.ranking
+    said = dict(fugato.identify(listener.score, model=models[name]).ranking)
+    assert dict(listener.ranking) == pytest.approx(said, abs=1e-6)
 
 
 def test_models_of_different_composers_do_not_answer_together(

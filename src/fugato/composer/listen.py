@@ -87,8 +87,9 @@ class Listener:
         self._unit = unit
         self._threshold = float(self._asked.model.card.calibration.get("known_threshold", 0.0))
         self.clear()
-        warm = Score.from_notes(np.arange(LEAST_EVENTS), np.ones(LEAST_EVENTS), np.full(LEAST_EVENTS, 60))
-        self._asked.answer(warm, stream(warm), None)  # what is made on first use is made now, not while somebody plays
+        # What is made on first use is made now, not while somebody plays; a network is not asked about a few notes.
+        warm = Score.from_notes(np.arange(LIVE_NOTES), np.ones(LIVE_NOTES), np.full(LIVE_NOTES, 60))
+        self._asked.answer(warm, stream(warm), None, LIVE_WINDOWS)
 
     # -- what is played ------------------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class Listener:
     def ranking(self) -> tuple[Guess, ...]:
         """Names in falling order of probability; empty before there are `LEAST_EVENTS` notes or chords one after another.
 
-        Of the last `LIVE_NOTES` notes. It is made when somebody looks, and kept until the next note.
+        A network by itself needs some more. Of the last `LIVE_NOTES` notes. It is made when somebody looks, and kept until the next note.
         """
         self._listen()
         return self._ranking
@@ -233,7 +234,12 @@ class Listener:
         events = stream(score)
         if len(events) < LEAST_EVENTS:
             return
-        probabilities, surest = self._asked.answer(score, events, self._chosen, LIVE_WINDOWS)
+        try:
+            probabilities, surest = self._asked.answer(score, events, self._chosen, LIVE_WINDOWS)
+        except FugatoError as error:
+            if error.kind == "too-short":  # for a network by itself, which needs more than n-grams do
+                return
+            raise
         order = np.argsort(-probabilities, kind="stable")[: None if self._chosen is None else len(self._chosen)]
         self._ranking = tuple(Guess(self._asked.labels[i], float(probabilities[i])) for i in order)
         self._known = self._chosen is not None or surest >= self._threshold

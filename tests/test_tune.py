@@ -280,6 +280,25 @@ def test_a_shell_gets_table_pictures_and_the_command_that_goes_on(
     assert names <= {p.name for p in out.iterdir()} and all((out / n).stat().st_size > 3000 for n in names)
 
 
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [(["--epochs", "6"], 6), (["--set", "epochs=5"], 5), (["--epochs", "6", "--set", "epochs=5"], 6)],
+)
+def test_epochs_may_be_set_in_either_way(
+    options: list[str], epochs: int, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def searched(*_: Any, **given: Any) -> Any:
+        asked.update(given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fugato.train.tune.tune", searched)
+    arguments = ["tune", "composer", str(music), "--recipe", "lstm", "--out", str(tmp_path / "tuned"), *options]
+    RUNNER.invoke(app, arguments)
+    assert asked["epochs"] == epochs
+
+
 def test_a_terminal_gets_a_table(
     music: Path, tmp_path: Path, made_up: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

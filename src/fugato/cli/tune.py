@@ -67,6 +67,8 @@ def tune(
     chosen = numbers(settings or [])
     recipe = recipe or USUAL.get(task, "")
     find_recipe(task, recipe).check(chosen)
+    set_to = chosen.pop("epochs", None)
+    epochs = int(set_to) if epochs is None and set_to is not None else epochs
     from ..study import tuning
     from ..study.figures import varied
     from ..train.tune import tune as search

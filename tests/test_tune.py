@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections import Counter
@@ -293,7 +294,7 @@ def test_epochs_may_be_set_in_either_way(
         asked.update(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fugato.train.tune.tune", searched)
+    monkeypatch.setattr(importlib.import_module("fugato.train.tune"), "tune", searched)
     arguments = ["tune", "composer", str(music), "--recipe", "lstm", "--out", str(tmp_path / "tuned"), *options]
     RUNNER.invoke(app, arguments)
     assert asked["epochs"] == epochs

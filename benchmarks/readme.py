@@ -26,6 +26,8 @@ COMPOSED = (  # rows of the table in README.md
     "times faster",
 )
 
+SCORES_ALONE = "1.5.0"  # version of the recipe of the panel that panel_scores.json is of
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -118,7 +120,10 @@ def results() -> str:
         )
     for what, played in (
         ("human performances (MAESTRO) of works that it learnt from in no edition", panel["performances"]["together"]),
-        ("the same by a model that learnt from scores alone", load("panel_scores")["performances"]["together"]),
+        (
+            f"the same by a model of version {SCORES_ALONE} that learnt from scores alone",
+            load("panel_scores")["performances"]["together"],
+        ),
     ):
         rows.append(
             f"| {what} | {played['pieces']:,} / {played['works']:,} | {panel_figure(played)} | {played['macro_f1']:.3f} | | |"
@@ -230,7 +235,7 @@ def how_we_measure() -> dict[str, str]:
         "probe": "\n".join(probe) + "\n",
         "performances": (
             f"**{figure(played)}** over {played['pieces']:,} performances of {played['works']:,} works (the n-grams of version 1.0.0 "
-            f"of the model). A panel of n-grams and network that learnt from scores alone: **{panel_figure(scores)}** over "
+            f"of the model). A panel of version {SCORES_ALONE} that learnt from scores alone: **{panel_figure(scores)}** over "
             f"{scores['pieces']:,} performances of {scores['works']:,} works that it met in no edition. The shipped one, of version "
             f"{version}, has learnt from performances, too: **{panel_figure(now)}** over {now['pieces']:,} of "
             f"{now['works']:,} such works."

@@ -240,39 +240,6 @@ def test_killed_by_the_clock_twenty_times(tmp_path: Path) -> None:
         same(trained(tmp_path / str(i), resume=True, **options), whole)  # type: ignore[arg-type]
 
 
-def test_the_learning_rate_rises_again_as_often_as_asked_wherever_the_training_was_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Five epochs in two cycles: three of them, and the first two of as many again."""
-    rates: list[float] = []
-    step = loop.Classifier.training_step
-
-    def listened(self: Any, *args: Any) -> Any:
-        rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
-        return step(self, *args)
-
-    monkeypatch.setattr(loop.Classifier, "training_step", listened)
-    options = {"epochs": 5, "one_cycle": 2, "learning_rate": 0.02}
-    whole = trained(tmp_path / "whole", **options)  # type: ignore[arg-type]
-    epochs = np.reshape(rates, (5, -1))
-    np.testing.assert_allclose(epochs[3:], epochs[:2])
-    assert epochs[:3].max() > 0.019 and epochs[0, 0] < 0.001 > epochs[2, -1]
-
-    class Stopped(Exception):
-        pass
-
-    for last in (2, 3, 4):  # within a cycle, where the next begins, and within that
-
-        def watch(epoch: int, figures: Mapping[str, float], last: int = last) -> bool:
-            if epoch == last:
-                raise Stopped
-            return False
-
-        with pytest.raises(Stopped):
-            trained(tmp_path / str(last), watch=watch, **options)  # type: ignore[arg-type]
-        same(trained(tmp_path / str(last), resume=True, **options), whole)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("lost", [(LAST, b""), (LAST, b"half"), (BEST, b""), (BEST, None)])
 def test_a_checkpoint_that_cannot_be_read_starts_the_training_anew(
     lost: tuple[str, bytes | None], tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -44,7 +44,7 @@ MORE: Final[dict[str, float]] = {
     "epoch_windows": 0,  # drawn anew every epoch, composers and their pieces as often as one another; 0: all windows once
     "weight_decay": 0,  # above 0: AdamW (Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019)
     "label_smoothing": 0,
-    "one_cycle": 0,  # how often the learning rate rises to its value and falls to nothing over all epochs; 0: it stays
+    "one_cycle": 0,  # 1: the learning rate rises to its value and falls to nothing over all epochs
     "mixup": 0,  # above 0: windows are mixed in pairs by Beta(mixup, mixup) (Zhang et al., "mixup", ICLR 2018)
 }
 WHOLE: Final = frozenset(

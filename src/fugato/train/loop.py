@@ -218,8 +218,6 @@ class Classifier(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.settings, self.seed = network, dict(settings), seed
-        self.cycles, epochs = int(settings.get("one_cycle", 0)), int(settings["epochs"])
-        self.length = -(-epochs // max(self.cycles, 1))  # of a cycle, in epochs
         self.loss = _Loss(weight, settings["focal_gamma"], settings.get("label_smoothing", 0.0))
         self.punished = [
             (settings[name], p)
@@ -230,8 +228,6 @@ class Classifier(lightning.LightningModule):
         self.sums = {"train": [0.0, 0.0, 0.0], "valid": [0.0, 0.0, 0.0]}
 
     def on_train_epoch_start(self) -> None:
-        if self.cycles > 1:
-            self._rise_again()
         self.sums = {part: [0.0, 0.0, 0.0] for part in self.sums}
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:
@@ -282,22 +278,11 @@ class Classifier(lightning.LightningModule):
         else:
             kind = torch.optim.Adamax if self.settings["adamax"] else torch.optim.Adam
             optimiser = kind(self.network.parameters(), lr=rate, eps=1e-7)
-        if not self.cycles:
+        if not self.settings.get("one_cycle"):
             return optimiser
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": self._cycle(optimiser), "interval": "step"}}
-
-    def _cycle(self, optimiser: Any) -> Any:
-        """One rise and fall of the learning rate (Smith & Topin, "Super-convergence", 2018)."""
-        steps = int(self.trainer.estimated_stepping_batches) * self.length // int(self.settings["epochs"])
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, self.settings["learning_rate"], max(steps, 2), pct_start=0.15
-        )
-
-    def _rise_again(self) -> None:
-        """Begin the next cycle where one is over (Loshchilov & Hutter, "SGDR", ICLR 2017)."""
-        if self.current_epoch and self.current_epoch % self.length == 0:
-            (kept,) = self.trainer.lr_scheduler_configs
-            kept.scheduler = self._cycle(kept.scheduler.optimizer)
+        steps = max(int(self.trainer.estimated_stepping_batches), 2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.15)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class _Keeper(Callback):

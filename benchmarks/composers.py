@@ -63,6 +63,13 @@ def many_works(corpus: Corpus) -> list[str]:
     return sorted(label for label, n in counts.items() if n >= LEAST_WORKS)
 
 
+def often_played(corpus: Corpus) -> Corpus:
+    """MAESTRO's performances of composers with at least `MANY_PERFORMANCES`."""
+    played = Corpus(performances_of(corpus, set(corpus.labels), ()), "performances")
+    counts = Counter(played.labels)
+    return played.filter(composers={composer for composer, n in counts.items() if n >= MANY_PERFORMANCES})
+
+
 def judge(corpus: Corpus, k: int, seed: int = 0) -> dict[str, Any]:
     """Grouped and random k-fold figures of ngram-linear on a corpus with groups."""
     how = recipe("composer", "ngram-linear")
@@ -183,10 +190,8 @@ def eighteen(index: Path) -> dict[str, Any]:
 def maestro(index: Path) -> dict[str, Any]:
     """The composers of MAESTRO with many performances, by both models of the shipped recipe, which learn from these performances alone."""
     report = audit(load_corpus(index))
-    corpus = report.corpus.with_groups(list(report.groups))
-    played = Corpus(performances_of(corpus, set(corpus.labels), ()), "performances")
-    many = {composer for composer, n in Counter(played.labels).items() if n >= MANY_PERFORMANCES}
-    return together(played.filter(composers=many), 5, home() / "benchmark" / "maestro-together")
+    played = often_played(report.corpus.with_groups(list(report.groups)))
+    return together(played, 5, home() / "benchmark" / "maestro-together")
 
 
 def nine(index: Path) -> dict[str, Any]:

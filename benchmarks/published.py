@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from composers import FOUR, MANY_PERFORMANCES, RESULTS
-from held_out import corpora, performances_of
+from composers import FOUR, RESULTS, often_played
+from held_out import corpora
 
 from fugato.corpus import Corpus, audit, load_corpus
 from fugato.models.names import home
@@ -42,9 +41,7 @@ def chosen(name: str, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], int]:
         return corpus.filter(corpora={"classics"}, composers=FOUR), OF_FOUR, 5
     if name == "nine":
         return corpus.filter(corpora={"nine"}), OF_NINE, 5
-    played = Corpus(performances_of(corpus, set(corpus.labels), ()), "performances")
-    many = {composer for composer, n in Counter(played.labels).items() if n >= MANY_PERFORMANCES}
-    return played.filter(composers=many), ("ngram-linear",), 5
+    return often_played(corpus), ("ngram-linear",), 5
 
 
 def in_order(rows: dict[str, Any], recipes: tuple[str, ...]) -> dict[str, Any]:

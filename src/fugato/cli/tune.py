@@ -67,8 +67,9 @@ def tune(
     chosen = numbers(settings or [])
     recipe = recipe or USUAL.get(task, "")
     find_recipe(task, recipe).check(chosen)
-    set_to = chosen.pop("epochs", None)
-    epochs = int(set_to) if epochs is None and set_to is not None else epochs
+    by_set = chosen.pop("epochs", None)  # an option of its own in `fugato.train.tune.tune`
+    if epochs is None and by_set is not None:
+        epochs = int(by_set)
     from ..study import tuning
     from ..study.figures import varied
     from ..train.tune import tune as search
